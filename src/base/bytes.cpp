@@ -1,0 +1,79 @@
+#include "base/bytes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cmath>
+#include <cstdlib>
+
+namespace flexinfer {
+namespace {
+
+struct Unit {
+  std::string_view name;
+  double factor;
+};
+
+constexpr double kK = 1024.0;
+constexpr std::array<Unit, 14> kUnits = {{{"", 1},
+                                          {"b", 1},
+                                          {"k", kK},
+                                          {"kib", kK},
+                                          {"kb", 1e3},
+                                          {"m", kK * kK},
+                                          {"mib", kK * kK},
+                                          {"mb", 1e6},
+                                          {"g", kK * kK * kK},
+                                          {"gib", kK * kK * kK},
+                                          {"gb", 1e9},
+                                          {"t", kK * kK * kK * kK},
+                                          {"tib", kK * kK * kK * kK},
+                                          {"tb", 1e12}}};
+
+tl::unexpected<Error> bad_size(std::string_view text) {
+  return make_error(ErrorCode::kUsage,
+                    fmt::format("'{}' is not a size: give a number with an optional unit, such as 4GiB or 500MB",
+                                text));
+}
+
+}  // namespace
+
+Result<uint64_t> parse_size(std::string_view text) {
+  const std::string copy(text);
+  if (copy.empty() || (std::isdigit(static_cast<unsigned char>(copy[0])) == 0 && copy[0] != '.')) {
+    return bad_size(text);
+  }
+  const size_t digits = std::min(copy.find_first_not_of("0123456789."), copy.size());
+  const std::string number = copy.substr(0, digits);
+  char* end = nullptr;
+  const double value = std::strtod(number.c_str(), &end);
+  if (end != number.c_str() + number.size()) return bad_size(text);
+  size_t unit_begin = digits;
+  while (unit_begin < copy.size() && copy[unit_begin] == ' ') ++unit_begin;
+  std::string unit = copy.substr(unit_begin);
+  std::transform(unit.begin(), unit.end(), unit.begin(), [](unsigned char c) { return std::tolower(c); });
+  for (const Unit& candidate : kUnits) {
+    if (candidate.name != unit) continue;
+    const double bytes = value * candidate.factor;
+    if (bytes >= 0x1p63) return bad_size(text);
+    return static_cast<uint64_t>(std::floor(bytes));
+  }
+  return bad_size(text);
+}
+
+std::string format_bytes(uint64_t bytes) {
+  constexpr std::array<const char*, 5> kNames = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (value >= 1000.0 && unit + 1 < kNames.size()) {
+    value /= 1024.0;
+    ++unit;
+  }
+  if (unit == 0) return fmt::format("{} B", bytes);
+  const int decimals = value < 10 ? 2 : value < 100 ? 1 : 0;
+  return fmt::format("{:.{}f} {}", value, decimals, kNames[unit]);
+}
+
+}  // namespace flexinfer

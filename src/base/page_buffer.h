@@ -1,0 +1,38 @@
+// Anonymous memory for weights and reads: page-aligned, in huge pages where the system grants them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/result.h"
+
+namespace flexinfer {
+
+// Owns one anonymous mapping of exactly `size()` bytes (rounded up to a page), starting on a 2 MiB border so that
+// transparent huge pages apply: I/O into ordinary pages can cost two thirds of a fast disk's bandwidth. The pages are
+// zero and not resident before they are touched. Move-only; thread-compatible.
+class PageBuffer {
+ public:
+  PageBuffer() = default;
+  static Result<PageBuffer> allocate(uint64_t size_bytes);
+  PageBuffer(PageBuffer&& other) noexcept;
+  PageBuffer& operator=(PageBuffer&& other) noexcept;
+  PageBuffer(const PageBuffer&) = delete;
+  PageBuffer& operator=(const PageBuffer&) = delete;
+  ~PageBuffer();
+
+  std::byte* data() const { return data_; }
+  uint64_t size() const { return size_; }
+  std::span<std::byte> bytes() const { return {data_, size_}; }
+
+  // mlock: keeps the pages from being swapped out. False where the system refuses (RLIMIT_MEMLOCK): a note, no error.
+  // Makes every page resident.
+  bool try_lock() const;
+
+ private:
+  std::byte* data_ = nullptr;
+  uint64_t size_ = 0;
+};
+
+}  // namespace flexinfer

@@ -1,0 +1,53 @@
+// A small fork-join pool: every region runs the same function on all workers and waits for the last.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+#include "base/function_ref.h"
+
+namespace flexinfer {
+
+// The part of [0, n) that worker `index` of `count` works on: contiguous, sizes differ by at most one `grain`, and
+// borders fall on multiples of `grain`.
+struct Range {
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+Range static_range(int64_t n, int index, int count, int64_t grain = 1);
+
+// The processors this process may use (affinity mask, cgroup cpu quota), at least 1.
+int available_processors();
+
+// `run` is called from one thread at a time, the owner; it takes part as worker 0. Idle workers spin for some
+// microseconds, then sleep in the kernel, so a busy neighbour on a core costs its share and no more. Regions must not
+// nest. `fn` must not throw. Destruction joins the workers.
+class ThreadPool {
+ public:
+  explicit ThreadPool(int n_threads);  // at least 1; 1 starts no thread
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int size() const { return n_threads_; }
+
+  // Calls fn(worker, size()) on every worker at once and returns when all are done.
+  void run(FunctionRef<void(int worker, int n_workers)> fn);
+
+  // Splits [0, n) over the workers by static_range and calls fn(begin, end) for each part that is not empty.
+  void parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t begin, int64_t end)> fn);
+
+ private:
+  void worker_loop(int worker);
+
+  const int n_threads_;
+  const FunctionRef<void(int, int)>* task_ = nullptr;  // written before generation_ is raised
+  std::atomic<uint32_t> generation_{0};                // raised once a region; workers wait on it
+  std::atomic<int> pending_{0};                        // workers that have not finished the region
+  std::atomic<bool> stopping_{false};
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace flexinfer

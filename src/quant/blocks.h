@@ -1,0 +1,98 @@
+// Block layouts of the quantised types as they lie in a file: ggml's, little-endian, unpadded.
+#pragma once
+
+#include <cstdint>
+
+namespace flexinfer {
+
+using Half = uint16_t;  // the bits of an IEEE half
+
+// 32 weights, one scale. value = d * (q - 8); q_i is the low nibble of qs[i], q_{i+16} the high one.
+struct BlockQ4_0 {
+  Half d;
+  uint8_t qs[16];
+};
+
+// value = d * q + m; nibbles as in Q4_0.
+struct BlockQ4_1 {
+  Half d;
+  Half m;
+  uint8_t qs[16];
+};
+
+// value = d * (q - 16); the fifth bit of weight i is bit i of qh.
+struct BlockQ5_0 {
+  Half d;
+  uint8_t qh[4];
+  uint8_t qs[16];
+};
+
+// value = d * q + m; bits as in Q5_0.
+struct BlockQ5_1 {
+  Half d;
+  Half m;
+  uint8_t qh[4];
+  uint8_t qs[16];
+};
+
+// value = d * q
+struct BlockQ8_0 {
+  Half d;
+  int8_t qs[32];
+};
+
+inline constexpr int kSuperBlock = 256;  // weights in a block of the K types
+
+// 16 groups of 16: value = d * (scale & 15) * q - dmin * (scale >> 4), q of 2 bits.
+struct BlockQ2_K {
+  uint8_t scales[16];
+  uint8_t qs[64];
+  Half d;
+  Half dmin;
+};
+
+// 16 groups of 16: value = d * (scale - 32) * (q - 4); q's low two bits in qs, its third in hmask; 6-bit scales packed.
+struct BlockQ3_K {
+  uint8_t hmask[32];
+  uint8_t qs[64];
+  uint8_t scales[12];
+  Half d;
+};
+
+// 8 groups of 32: value = d * scale * q - dmin * min, q of 4 bits; 6-bit scales and mins packed.
+struct BlockQ4_K {
+  Half d;
+  Half dmin;
+  uint8_t scales[12];
+  uint8_t qs[128];
+};
+
+// As Q4_K with q of 5 bits, the fifth in qh.
+struct BlockQ5_K {
+  Half d;
+  Half dmin;
+  uint8_t scales[12];
+  uint8_t qh[32];
+  uint8_t qs[128];
+};
+
+// 16 groups of 16: value = d * scale * (q - 32); q's low four bits in ql, the upper two in qh.
+struct BlockQ6_K {
+  uint8_t ql[128];
+  uint8_t qh[64];
+  int8_t scales[16];
+  Half d;
+};
+
+static_assert(sizeof(BlockQ4_0) == 18);
+static_assert(sizeof(BlockQ4_1) == 20);
+static_assert(sizeof(BlockQ5_0) == 22);
+static_assert(sizeof(BlockQ5_1) == 24);
+static_assert(sizeof(BlockQ8_0) == 34);
+static_assert(sizeof(BlockQ2_K) == 84);
+static_assert(sizeof(BlockQ3_K) == 110);
+static_assert(sizeof(BlockQ4_K) == 144);
+static_assert(sizeof(BlockQ5_K) == 176);
+static_assert(sizeof(BlockQ6_K) == 210);
+
+}  // namespace flexinfer

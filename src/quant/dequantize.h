@@ -1,0 +1,28 @@
+// The scalar reference of every computable weight type: what a block means, and how one is made.
+// Formats: ggml's quantised block layouts, little-endian.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/ggml_type.h"
+
+namespace flexinfer {
+
+// Whether the functions below and the kernels know the type.
+bool is_computable(GgmlType type);
+
+// One row of `cols` elements (whole blocks) to floats, exactly as ggml's reference does. Requires is_computable(type).
+void dequantize_row(GgmlType type, const std::byte* row, int64_t cols, float* out);
+
+// Floats to a row, as ggml's reference quantiser does, bit for bit.
+// Types: F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1; false for others (nothing is written).
+bool quantize_row(GgmlType type, const float* in, int64_t cols, std::byte* row);
+
+// IEEE half and bfloat16, round to nearest even; NaN stays NaN.
+float half_to_float(uint16_t bits);
+uint16_t float_to_half(float value);
+float bfloat16_to_float(uint16_t bits);
+uint16_t float_to_bfloat16(float value);
+
+}  // namespace flexinfer

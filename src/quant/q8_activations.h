@@ -1,0 +1,40 @@
+// Activations as the quantised kernels take them: 8-bit integers with one f32 scale per 32 values.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace flexinfer {
+
+inline constexpr int kActivationBlock = 32;  // values that share a scale
+inline constexpr int kActivationSumBlock = 16;  // values that share a sum
+
+// One token's activations, planar, so that integer loads stay contiguous:
+//   values[cols]        q = round(x / scale), in [-127, 127]
+//   scales[cols / 32]   scale = max|x| / 127 of the block
+//   sums[cols / 16]     sum of q over 16 values: the offset of types with a minimum costs no second pass
+// Views into memory the caller owns; `values` is aligned to 64 bytes. cols is a multiple of 32; where it is not a
+// multiple of 256 only types with 32-element blocks apply.
+struct Q8Row {
+  int8_t* values = nullptr;
+  float* scales = nullptr;
+  int16_t* sums = nullptr;
+};
+
+// Bytes of one row laid out as above, each part padded to 64 bytes.
+constexpr size_t q8_row_bytes(size_t cols) {
+  auto pad = [](size_t n) { return (n + 63) / 64 * 64; };
+  return pad(cols) + pad(cols / kActivationBlock * sizeof(float)) + pad(cols / kActivationSumBlock * sizeof(int16_t));
+}
+
+// The row that starts at `memory` (64-byte aligned, q8_row_bytes(cols) long).
+inline Q8Row q8_row_at(std::byte* memory, size_t cols) {
+  auto pad = [](size_t n) { return (n + 63) / 64 * 64; };
+  Q8Row row;
+  row.values = reinterpret_cast<int8_t*>(memory);
+  row.scales = reinterpret_cast<float*>(memory + pad(cols));
+  row.sums = reinterpret_cast<int16_t*>(memory + pad(cols) + pad(cols / kActivationBlock * sizeof(float)));
+  return row;
+}
+
+}  // namespace flexinfer

@@ -1,0 +1,45 @@
+// Text to tokens and back, as the model's own vocabulary says.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "gguf/metadata.h"
+
+namespace flexinfer {
+
+using Token = int32_t;
+
+struct EncodeOptions {
+  bool parse_special = false;  // whether text that spells a control token becomes that token
+  bool add_special = true;     // BOS and EOS, where the model asks for them
+};
+
+// Immutable after creation; thread-safe. Keeps nothing of the metadata it was made from.
+class Tokenizer {
+ public:
+  // From the `tokenizer.ggml.*` keys. kUnsupported, by name, for a tokenizer.ggml.model or .pre that is not known;
+  // kCorrupt for a vocabulary that contradicts itself.
+  static Result<std::unique_ptr<Tokenizer>> create(const Metadata& metadata);
+  virtual ~Tokenizer() = default;
+
+  virtual Result<std::vector<Token>> encode(std::string_view text, const EncodeOptions& options) const = 0;
+
+  // The bytes a token stands for in running text (may be part of a UTF-8 character; empty for control tokens).
+  virtual std::string decode(Token token) const = 0;
+
+  virtual int32_t vocab_size() const = 0;
+  virtual Token bos() const = 0;              // -1 where the model has none
+  virtual Token eos() const = 0;
+  virtual bool add_bos() const = 0;           // whether the model wants BOS before a text
+  virtual bool is_end_of_generation(Token token) const = 0;  // eos, eot, eom
+  virtual uint64_t resident_bytes() const = 0;  // memory held, for the budget
+  // Whether the first piece of a decoded text starts with a blank the encoder had put there (SentencePiece).
+  virtual bool strips_leading_space() const = 0;
+};
+
+}  // namespace flexinfer
