@@ -13,6 +13,7 @@
 
 #include "base/ggml_type.h"
 #include "base/result.h"
+#include "flexinfer/options.h"
 #include "quant/q8_activations.h"
 
 namespace flexinfer {
@@ -33,9 +34,6 @@ struct MatmulArgs {
   int64_t out_stride = 0;                  // elements between two tokens' outputs
 };
 using MatmulFn = void (*)(const MatmulArgs&);
-
-enum class CacheType : uint8_t { kF32, kF16, kQ8_0 };
-inline constexpr int kCacheTypes = 3;
 
 // Bytes of one head's vector of head_dim elements in the cache; q8_0 wants head_dim to be a multiple of 32.
 constexpr size_t cache_row_bytes(CacheType type, int64_t head_dim) {
