@@ -6,35 +6,40 @@
 
 namespace flexinfer {
 
-inline constexpr int kActivationBlock = 32;  // values that share a scale
+inline constexpr int kActivationBlock = 32;     // values that share a scale
 inline constexpr int kActivationSumBlock = 16;  // values that share a sum
 
 // One token's activations, planar, so that integer loads stay contiguous:
 //   values[cols]        q = round(x / scale), in [-127, 127]
 //   scales[cols / 32]   scale = max|x| / 127 of the block
 //   sums[cols / 16]     sum of q over 16 values: the offset of types with a minimum costs no second pass
-// Views into memory the caller owns; `values` is aligned to 64 bytes. cols is a multiple of 32; where it is not a
-// multiple of 256 only types with 32-element blocks apply.
+// Views into memory the caller owns; `values` is aligned to 64 bytes. cols is a multiple of 32; where it is
+// not a multiple of 256 only types with 32-element blocks apply.
 struct Q8Row {
   int8_t* values = nullptr;
   float* scales = nullptr;
   int16_t* sums = nullptr;
 };
 
-// Bytes of one row laid out as above, each part padded to 64 bytes.
+// A row in memory: its values at byte 0, the other parts at these offsets. Each part is padded to 64 bytes.
+constexpr size_t q8_part_bytes(size_t n) {
+  return (n + 63) / 64 * 64;
+}
+constexpr size_t q8_scales_offset(size_t cols) {
+  return q8_part_bytes(cols);
+}
+constexpr size_t q8_sums_offset(size_t cols) {
+  return q8_scales_offset(cols) + q8_part_bytes(cols / kActivationBlock * sizeof(float));
+}
 constexpr size_t q8_row_bytes(size_t cols) {
-  auto pad = [](size_t n) { return (n + 63) / 64 * 64; };
-  return pad(cols) + pad(cols / kActivationBlock * sizeof(float)) + pad(cols / kActivationSumBlock * sizeof(int16_t));
+  return q8_sums_offset(cols) + q8_part_bytes(cols / kActivationSumBlock * sizeof(int16_t));
 }
 
 // The row that starts at `memory` (64-byte aligned, q8_row_bytes(cols) long).
 inline Q8Row q8_row_at(std::byte* memory, size_t cols) {
-  auto pad = [](size_t n) { return (n + 63) / 64 * 64; };
-  Q8Row row;
-  row.values = reinterpret_cast<int8_t*>(memory);
-  row.scales = reinterpret_cast<float*>(memory + pad(cols));
-  row.sums = reinterpret_cast<int16_t*>(memory + pad(cols) + pad(cols / kActivationBlock * sizeof(float)));
-  return row;
+  return {.values = reinterpret_cast<int8_t*>(memory),
+          .scales = reinterpret_cast<float*>(memory + q8_scales_offset(cols)),
+          .sums = reinterpret_cast<int16_t*>(memory + q8_sums_offset(cols))};
 }
 
 }  // namespace flexinfer
