@@ -69,7 +69,10 @@ Result<File> File::open_direct(const std::string& path) {
   FLEX_CHECK(check_regular(path));
   Result<File> file = open(path, O_DIRECT);
   if (file && !lives_in_memory(file->fd_) && !refuses_direct_reads(file->fd_)) return file;
-  return open(path, 0);
+  file = open(path, 0);
+  // Without read-ahead: pages that nobody asked for would stay in the page cache.
+  if (file) ::posix_fadvise(file->fd_, 0, 0, POSIX_FADV_RANDOM);
+  return file;
 }
 
 Result<File> File::open_buffered(const std::string& path) {
@@ -106,8 +109,7 @@ Result<uint64_t> File::read_at_least(uint64_t offset, void* buffer, uint64_t len
   auto* bytes = static_cast<std::byte*>(buffer);
   uint64_t arrived = 0;
   while (arrived < required) {
-    // A direct read goes on from a page border; one that brings nothing new then has met the end of the file.
-    const uint64_t from = direct_ ? align_down(arrived, kPageBytes) : arrived;
+    const uint64_t from = resume_at(arrived);
     const ssize_t n = ::pread(fd_, bytes + from, length - from, static_cast<off_t>(offset + from));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return tl::unexpected(read_failed(offset + from, errno));
@@ -121,6 +123,10 @@ Result<uint64_t> File::read_at_least(uint64_t offset, void* buffer, uint64_t len
 void File::drop_cache(uint64_t offset, uint64_t size) const {
   // Advice: where it is refused, the pages only stay longer.
   ::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_DONTNEED);
+}
+
+uint64_t File::resume_at(uint64_t arrived) const {
+  return direct_ ? align_down(arrived, kPageBytes) : arrived;
 }
 
 Error File::read_failed(uint64_t offset, int error_number) const {

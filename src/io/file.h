@@ -46,7 +46,10 @@ class File {
   // Tells the kernel that the cached pages of a range are not needed.
   void drop_cache(uint64_t offset, uint64_t size) const;
 
-  // The errors of reads, for those who read through descriptor().
+  // For those who read through descriptor(): where a read goes on after `arrived` bytes of it (a direct read
+  // from a page border; a read that then brings nothing new has met the end of the file), and the errors of
+  // reads.
+  uint64_t resume_at(uint64_t arrived) const;
   Error read_failed(uint64_t offset, int error_number) const;
   Error ends_early(uint64_t offset, uint64_t required, uint64_t arrived) const;
 
