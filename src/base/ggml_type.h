@@ -41,6 +41,9 @@ enum class GgmlType : uint32_t {
   kTQ1_0 = 34,
   kTQ2_0 = 35,
   kMXFP4 = 39,
+  kNVFP4 = 40,
+  kQ1_0 = 41,
+  kQ2_0 = 42,
 };
 
 struct GgmlTypeInfo {
@@ -55,6 +58,9 @@ const GgmlTypeInfo* find_ggml_type(uint32_t id);
 
 // By name, ignoring case; nullptr where unknown.
 const GgmlTypeInfo* find_ggml_type(std::string_view name);
+
+// The name of a type that GGML had once and removed, as it stands in old files; empty for every other id.
+std::string_view removed_ggml_type(uint32_t id);
 
 // The row of a known type.
 const GgmlTypeInfo& ggml_type_info(GgmlType type);
