@@ -34,6 +34,9 @@ struct ReadRequest {
 // read touches any buffer any more; requests still in flight then end as kFailed with kCancelled.
 class AsyncReader {
  public:
+  AsyncReader() = default;
+  AsyncReader(const AsyncReader&) = delete;
+  AsyncReader& operator=(const AsyncReader&) = delete;
   virtual ~AsyncReader() = default;
 
   // Starts a read; does not wait for the disk. Beyond `depth()` reads in flight, the rest wait inside for
