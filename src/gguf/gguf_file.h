@@ -1,5 +1,6 @@
-// The header and tensor directory of a GGUF model, versions 2 and 3, one file or a split set. Never touches weights.
-// Format: the GGUF specification (ggml/docs/gguf.md).
+// The header and tensor directory of a GGUF model, versions 2 and 3, one file or a split set. Never touches
+// weights. Format: the GGUF specification (ggml/docs/gguf.md); split sets as llama.cpp's gguf-split writes
+// them.
 #pragma once
 
 #include <array>
@@ -31,8 +32,8 @@ struct TensorInfo {
 class GgufFile {
  public:
   // Reads and checks the header, the metadata and the tensor directory. Given the first file of a split set
-  // (NAME-00001-of-0000N.gguf), reads all of them. Nothing in the file is trusted: every count, length, offset,
-  // dimension and nesting depth is checked against the file's size before memory is allocated for it.
+  // (NAME-00001-of-0000N.gguf), reads all of them. Nothing in the file is trusted: every count, length,
+  // offset, dimension and nesting depth is checked against the file's size before memory is allocated for it.
   // Errors: kIo (cannot read), kCorrupt / kUnsupported (each names the file, the byte offset and the reason).
   static Result<GgufFile> open(const std::string& path);
 
@@ -46,8 +47,8 @@ class GgufFile {
   uint64_t file_bytes() const { return file_bytes_; }               // all files together
 
  private:
-  friend class GgufReader;
   GgufFile() = default;
+  Status add_tensors(std::vector<TensorInfo>&& tensors, const std::vector<uint64_t>& entry_offsets);
 
   uint32_t version_ = 0;
   uint64_t alignment_ = 32;

@@ -14,10 +14,13 @@
 
 namespace flexinfer {
 
-// Usage: set_* and add_tensor in any order; begin_data; then append the bytes of the tensors, in the order they were
-// added, in pieces of any size; finish. The file appears under its own name only at finish (written as PATH.partial
-// beside it): a failed or abandoned writer leaves nothing behind. Writes go in large blocks and are pushed out of the
-// page cache as they go, so that a file larger than memory is written at the disk's speed.
+// Usage: set_* and add_tensor in any order; begin_data; then append the bytes of the tensors, in the order
+// they were added, in pieces of any size; finish. The file appears under its own name only at finish (written
+// as PATH.partial beside it): a failed or abandoned writer leaves nothing behind. Writes go in large blocks
+// and are pushed out of the page cache as they go, so that a file larger than memory is written at the disk's
+// speed. A wrong call (a key or tensor given twice or without a name, a row that is not whole blocks, a
+// dimension of zero, an alignment that is not a power of two from 8 on) is remembered and refused by
+// begin_data with kUsage. Used by one thread.
 class GgufWriter {
  public:
   explicit GgufWriter(std::string path, uint64_t alignment = 32);
@@ -36,7 +39,9 @@ class GgufWriter {
   // dims[0] is the row length.
   void add_tensor(std::string_view name, GgmlType type, std::span<const uint64_t> dims);
 
+  // Creates the file and writes the header. kIo also where the disk has less room than the whole file takes.
   Status begin_data();
+  // kUsage beyond the last tensor's end, and before begin_data.
   Status append(std::span<const std::byte> bytes);
   // kUsage where the bytes appended are not exactly those of the tensors added.
   Status finish();

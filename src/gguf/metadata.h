@@ -18,6 +18,7 @@ class StringList {
  public:
   void add(std::string_view text);
   void reserve(size_t n_strings, size_t n_bytes);
+  void shrink_to_fit();
   size_t size() const { return ends_.size(); }
   std::string_view operator[](size_t index) const;
 
@@ -37,13 +38,16 @@ using MetadataValue = std::variant<bool, uint64_t, int64_t, double, std::string,
 // Immutable after reading; thread-safe for readers. Keys are unique; the order is alphabetical.
 class Metadata {
  public:
-  void set(std::string key, MetadataValue value) { values_.insert_or_assign(std::move(key), std::move(value)); }
+  void set(std::string key, MetadataValue value) {
+    values_.insert_or_assign(std::move(key), std::move(value));
+  }
 
   const MetadataValue* find(std::string_view key) const;
   const std::map<std::string, MetadataValue, std::less<>>& values() const { return values_; }
 
-  // A number, string or list under a key, converted where nothing is lost (a uint32 3 is a float 3.0; an int32 5 is an
-  // unsigned 5). nullopt / nullptr where the key is absent; kCorrupt, naming the key, where it holds another kind.
+  // A number, string or list under a key, converted where nothing is lost (a uint32 3 is a float 3.0; an
+  // int32 5 is an unsigned 5). nullopt / nullptr where the key is absent; kCorrupt, naming the key, where it
+  // holds another kind.
   Result<std::optional<uint64_t>> unsigned_number(std::string_view key) const;
   Result<std::optional<double>> number(std::string_view key) const;
   Result<std::optional<bool>> boolean(std::string_view key) const;
