@@ -1,9 +1,9 @@
 // The arithmetic of the forward pass, one table per instruction set, chosen once at run time.
 // Kernels see pointers and shapes: no file, no budget, no thread. All are pure functions of their arguments.
 //
-// The rule that everything else rests on: an output element has the same bits whichever rows or tokens are computed in
-// the same call, however a call is split into several. Each element is summed in an order that depends only on its own
-// row, its own activations and the instruction set.
+// The rule that everything else rests on: an output element has the same bits whichever rows or tokens are
+// computed in the same call, however a call is split into several. Each element is summed in an order that
+// depends only on its own row, its own activations and the instruction set.
 #pragma once
 
 #include <array>
@@ -18,29 +18,33 @@
 
 namespace flexinfer {
 
-// What a weight type is multiplied with: plain floats (F32, F16, BF16) or 8-bit activations (everything else).
+// What a weight type is multiplied with: plain floats (F32, F16, BF16) or 8-bit activations (all others).
 enum class ActivationKind : uint8_t { kF32, kQ8 };
 
 // The operands of one matrix product: out[t * out_stride + r] = row r of weights . activations of token t.
+// Weights lie at any address. A token's activations are f32[cols] or the Q8Row layout, aligned to 64 bytes.
 struct MatmulArgs {
-  const std::byte* weights = nullptr;      // n_rows rows of cols elements, row_bytes apart, any alignment
-  size_t row_bytes = 0;
+  const std::byte* weights = nullptr;
+  size_t row_bytes = 0;  // distance between two rows
   int64_t n_rows = 0;
   int64_t cols = 0;
-  const std::byte* activations = nullptr;  // n_tokens rows of f32[cols] or of the Q8Row layout, 64-byte aligned
-  size_t activation_bytes = 0;             // distance between two tokens' activations
+  const std::byte* activations = nullptr;
+  size_t activation_bytes = 0;  // distance between two tokens' activations
   int64_t n_tokens = 0;
   float* out = nullptr;
-  int64_t out_stride = 0;                  // elements between two tokens' outputs
+  int64_t out_stride = 0;  // elements between two tokens' outputs
 };
 using MatmulFn = void (*)(const MatmulArgs&);
 
 // Bytes of one head's vector of head_dim elements in the cache; q8_0 wants head_dim to be a multiple of 32.
 constexpr size_t cache_row_bytes(CacheType type, int64_t head_dim) {
   switch (type) {
-    case CacheType::kF32: return static_cast<size_t>(head_dim) * 4;
-    case CacheType::kF16: return static_cast<size_t>(head_dim) * 2;
-    case CacheType::kQ8_0: return static_cast<size_t>(head_dim) / 32 * 34;
+    case CacheType::kF32:
+      return static_cast<size_t>(head_dim) * 4;
+    case CacheType::kF16:
+      return static_cast<size_t>(head_dim) * 2;
+    case CacheType::kQ8_0:
+      return static_cast<size_t>(head_dim) / 32 * 34;
   }
   return 0;
 }
@@ -48,8 +52,8 @@ constexpr size_t cache_row_bytes(CacheType type, int64_t head_dim) {
 // f32[head_dim] -> one row of the cache (f16: round to nearest even; q8_0: blocks as ggml's reference).
 using CacheStoreFn = void (*)(const float* in, std::byte* out, int64_t head_dim);
 // scores[p] = scale * (q . k_p) for p in [0, n): k_p lies at keys + p * cache_row_bytes. q is f32.
-using AttentionScoresFn = void (*)(const float* q, const std::byte* keys, int64_t n, int64_t head_dim, float scale,
-                                   float* scores);
+using AttentionScoresFn = void (*)(const float* q, const std::byte* keys, int64_t n, int64_t head_dim,
+                                   float scale, float* scores);
 // out[d] = sum over p in [0, n), in that order, of weights[p] * v_p[d].
 using AttentionValuesFn = void (*)(const float* weights, const std::byte* values, int64_t n, int64_t head_dim,
                                    float* out);
@@ -72,7 +76,8 @@ struct KernelTable {
   void (*silu_multiply)(const float* gate, const float* up, int64_t n, float* out);
   // x[i] += y[i]
   void (*add)(const float* y, int64_t n, float* x);
-  // Rotates the pairs (x[2i], x[2i+1]) of one head by the angle whose cosine and sine are given, i in [0, n_pairs).
+  // Rotates the pairs (x[2i], x[2i+1]) of one head, i in [0, n_pairs), by the angles whose cosines and sines
+  // are given.
   void (*rope_adjacent)(float* x, const float* cosines, const float* sines, int64_t n_pairs);
 
   std::array<CacheStoreFn, kCacheTypes> cache_store;  // indexed by CacheType
@@ -84,7 +89,8 @@ struct KernelTable {
 
 ActivationKind activation_kind(GgmlType weight_type);
 
-// The best table this processor runs, or the one that FLEXINFER_KERNELS names ("generic", "avx2", "avx512").
+// The best table this processor runs, or the one that the environment variable FLEXINFER_KERNELS names
+// ("generic", "avx2", "avx512"); set but empty it names none.
 // kUsage where that name is unknown or the processor lacks what it needs.
 Result<const KernelTable*> choose_kernels();
 // By name, for tests and measurements; nullptr where unknown or where the processor lacks what it needs.

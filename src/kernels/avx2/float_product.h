@@ -1,0 +1,60 @@
+// The product of rows of weights (see rows.h) and float activations, for AVX2. An output element is summed in
+// 8 lanes by fused multiply-adds, lane i taking the columns that leave i when divided by 8, in every shape of
+// tile.
+#pragma once
+
+#include "kernels/avx2/rows.h"
+#include "kernels/kernel_table.h"
+
+namespace flexinfer::avx2 {
+
+inline constexpr int64_t kRowTile = 4;    // independent sums, enough to cover the latency of a multiply-add
+inline constexpr int64_t kTokenTile = 2;  // tokens that share one conversion of the weights
+
+template <class Row, int kRows, int kTokens>
+void multiply_tile(const MatmulArgs& args, int64_t first_row, int64_t first_token) {
+  const std::byte* weights = args.weights + static_cast<size_t>(first_row) * args.row_bytes;
+  const std::byte* activations = args.activations + static_cast<size_t>(first_token) * args.activation_bytes;
+  __m256 sums[kRows][kTokens];
+  for (auto& row : sums) {
+    for (__m256& sum : row)
+      sum = _mm256_setzero_ps();
+  }
+  auto multiply_columns = [&](int64_t col, auto lanes) {
+    __m256 w[kRows];
+    for (size_t r = 0; r < kRows; r++)
+      w[r] = Row::load(weights + r * args.row_bytes, col, lanes);
+    for (size_t t = 0; t < kTokens; t++) {
+      const __m256 x = F32Row::load(activations + t * args.activation_bytes, col, lanes);
+      for (size_t r = 0; r < kRows; r++)
+        sums[r][t] = _mm256_fmadd_ps(w[r], x, sums[r][t]);
+    }
+  };
+  for_each_vector(args.cols, multiply_columns);
+  for (int64_t t = 0; t < kTokens; t++) {
+    float* out = args.out + (first_token + t) * args.out_stride + first_row;
+    for (int64_t r = 0; r < kRows; r++)
+      out[r] = sum_of_lanes(sums[r][t]);
+  }
+}
+
+template <class Row, int kRows>
+void multiply_rows(const MatmulArgs& args, int64_t first_row) {
+  int64_t token = 0;
+  for (; token + kTokenTile <= args.n_tokens; token += kTokenTile) {
+    multiply_tile<Row, kRows, kTokenTile>(args, first_row, token);
+  }
+  for (; token < args.n_tokens; token++)
+    multiply_tile<Row, kRows, 1>(args, first_row, token);
+}
+
+template <class Row>
+void multiply(const MatmulArgs& args) {
+  int64_t row = 0;
+  for (; row + kRowTile <= args.n_rows; row += kRowTile)
+    multiply_rows<Row, kRowTile>(args, row);
+  for (; row < args.n_rows; row++)
+    multiply_rows<Row, 1>(args, row);
+}
+
+}  // namespace flexinfer::avx2

@@ -1,0 +1,19 @@
+#include "kernels/avx512/matmul_float.h"
+
+#include "kernels/avx512/float_product.h"
+
+namespace flexinfer::avx512 {
+
+void matmul_f32(const MatmulArgs& args) {
+  multiply<F32Row>(args);
+}
+
+void matmul_f16(const MatmulArgs& args) {
+  multiply<F16Row>(args);
+}
+
+void matmul_bf16(const MatmulArgs& args) {
+  multiply<BF16Row>(args);
+}
+
+}  // namespace flexinfer::avx512

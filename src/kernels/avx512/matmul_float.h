@@ -1,0 +1,13 @@
+// Products of float weights and float activations, for AVX-512 F, BW, DQ, VL and VNNI.
+// One MatmulFn per weight type; the contract is MatmulArgs in kernels/kernel_table.h. cols may be any number.
+#pragma once
+
+#include "kernels/kernel_table.h"
+
+namespace flexinfer::avx512 {
+
+void matmul_f32(const MatmulArgs& args);
+void matmul_f16(const MatmulArgs& args);
+void matmul_bf16(const MatmulArgs& args);
+
+}  // namespace flexinfer::avx512
