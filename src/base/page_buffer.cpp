@@ -14,9 +14,12 @@ namespace flexinfer {
 Result<PageBuffer> PageBuffer::allocate(uint64_t size_bytes) {
   PageBuffer buffer;
   if (size_bytes == 0) return buffer;
+  const std::optional<uint64_t> ceiling = checked_add(size_bytes, kPageBytes + kHugePageBytes);
+  if (!ceiling) return make_error(ErrorCode::kIo, fmt::format("cannot map {} bytes of memory", size_bytes));
   const uint64_t size = align_up(size_bytes, kPageBytes);
   const uint64_t reserved = size + kHugePageBytes;
-  void* raw = ::mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* raw =
+      ::mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (raw == MAP_FAILED) {
     return make_error(ErrorCode::kIo,
                       fmt::format("cannot map {} of memory: {}", format_bytes(size), std::strerror(errno)));
@@ -36,8 +39,9 @@ PageBuffer::PageBuffer(PageBuffer&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 PageBuffer& PageBuffer::operator=(PageBuffer&& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
+  PageBuffer taken(std::move(other));  // what this one held goes at once, not when `other` does
+  std::swap(data_, taken.data_);
+  std::swap(size_, taken.size_);
   return *this;
 }
 
@@ -45,6 +49,8 @@ PageBuffer::~PageBuffer() {
   if (data_ != nullptr) ::munmap(data_, size_);
 }
 
-bool PageBuffer::try_lock() const { return size_ == 0 || ::mlock(data_, size_) == 0; }
+bool PageBuffer::try_lock() const { return size_ == 0 || ::mlock2(data_, size_, MLOCK_ONFAULT) == 0; }
+  return size_ == 0 || ::mlock(data_, size_) == 0;
+}
 
 }  // namespace flexinfer

@@ -26,8 +26,8 @@ class PageBuffer {
   uint64_t size() const { return size_; }
   std::span<std::byte> bytes() const { return {data_, size_}; }
 
-  // mlock: keeps the pages from being swapped out. False where the system refuses (RLIMIT_MEMLOCK): a note, no error.
-  // Makes every page resident.
+  // Keeps the pages, from their first touch on, from being swapped out. False where the system refuses
+  // (RLIMIT_MEMLOCK): a note, no error.
   bool try_lock() const;
 
  private:

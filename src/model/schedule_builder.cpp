@@ -1,0 +1,97 @@
+#include "model/schedule_builder.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "ops/matmul.h"
+
+namespace flexinfer {
+
+void ScheduleBuilder::fail(ErrorCode code, const std::string& message) {
+  if (!error_) error_ = Error{code, fmt::format("{}: {}", file_.paths().front(), message)};
+}
+
+const TensorInfo* ScheduleBuilder::find(const std::string& name, std::initializer_list<int64_t> dims) {
+  const TensorInfo* tensor = file_.find_tensor(name);
+  if (tensor == nullptr) {
+    fail(ErrorCode::kCorrupt, fmt::format("tensor '{}' is missing", name));
+    return nullptr;
+  }
+  used_.insert(name);
+  std::vector<uint64_t> wanted(dims.begin(), dims.end());
+  wanted.resize(tensor->dims.size(), 1);
+  if (!std::equal(wanted.begin(), wanted.end(), tensor->dims.begin())) {
+    fail(ErrorCode::kCorrupt, fmt::format("tensor '{}' has shape ({}), expected ({})", name,
+                                          fmt::join(tensor->dims.begin(), tensor->dims.begin() + tensor->n_dims, ", "),
+                                          fmt::join(dims, ", ")));
+    return nullptr;
+  }
+  return tensor;
+}
+
+std::optional<WeightStep> ScheduleBuilder::find_matrix(int layer, Role role, const std::string& name, int64_t rows,
+                                                       int64_t cols) {
+  const TensorInfo* tensor = find(name, {cols, rows});
+  if (tensor == nullptr) return std::nullopt;
+  if (!can_multiply(tensor->type)) {
+    fail(ErrorCode::kUnsupported, fmt::format("tensor '{}' is of type {}, which cannot be computed with", name,
+                                              ggml_type_info(tensor->type).name));
+    return std::nullopt;
+  }
+  WeightStep step;
+  step.layer = layer;
+  step.role = role;
+  step.name = name;
+  step.type = tensor->type;
+  step.rows = rows;
+  step.cols = cols;
+  step.row_bytes = tensor->extent.size / static_cast<uint64_t>(rows);
+  step.extent = tensor->extent;
+  return step;
+}
+
+size_t ScheduleBuilder::matrix(int layer, Role role, const std::string& name, int64_t rows, int64_t cols) {
+  const std::optional<WeightStep> step = find_matrix(layer, role, name, rows, cols);
+  if (step) schedule_.steps.push_back(*step);
+  return schedule_.steps.size() - 1;
+}
+
+size_t ScheduleBuilder::vector(const std::string& name, int64_t size) {
+  const TensorInfo* tensor = find(name, {size});
+  if (tensor == nullptr) return 0;
+  if (tensor->type != GgmlType::kF32) {
+    fail(ErrorCode::kUnsupported,
+         fmt::format("tensor '{}' is of type {}, expected F32", name, ggml_type_info(tensor->type).name));
+  }
+  schedule_.constants.push_back({name, tensor->type, size, tensor->extent});
+  return schedule_.constants.size() - 1;
+}
+
+std::optional<size_t> ScheduleBuilder::optional_vector(const std::string& name, int64_t size) {
+  if (file_.find_tensor(name) == nullptr) return std::nullopt;
+  return vector(name, size);
+}
+
+void ScheduleBuilder::embedding_and_head(const std::string& embedding, const std::string& head, int layer,
+                                         int64_t rows, int64_t cols) {
+  schedule_.tied_embedding = file_.find_tensor(head) == nullptr;
+  const std::optional<WeightStep> table = find_matrix(layer, Role::kTokenEmbedding, embedding, rows, cols);
+  if (table) schedule_.embedding = *table;
+  matrix(layer, Role::kOutputHead, schedule_.tied_embedding ? embedding : head, rows, cols);
+}
+
+Result<WeightSchedule> ScheduleBuilder::finish(int n_layers) {
+  for (const TensorInfo& tensor : file_.tensors()) {
+    if (!used_.contains(tensor.name)) {
+      fail(ErrorCode::kUnsupported, fmt::format("tensor '{}' is not one this architecture uses", tensor.name));
+    }
+  }
+  if (error_) return tl::unexpected(*error_);
+  schedule_.n_layers = n_layers;
+  return std::move(schedule_);
+}
+
+}  // namespace flexinfer

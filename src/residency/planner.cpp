@@ -1,0 +1,290 @@
+#include "residency/planner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "base/bytes.h"
+
+namespace flexinfer {
+namespace {
+
+// Two requests in flight and two being computed on: fewer would make the disk wait for compute.
+constexpr uint64_t kMinimumSlots = 4;
+constexpr uint64_t kLargestSlotBytes = kMiB;       // large enough for a disk's full rate, small enough to have many
+constexpr uint64_t kBorderBytes = 2 * kPageBytes;  // an unaligned run of rows touches at most this much more
+
+// Arena bytes of `rows` locked rows: their page cover.
+uint64_t locked_cost(const WeightStep& step, int64_t rows) {
+  if (rows == 0) return 0;
+  return page_cover({step.extent.file, step.extent.offset, static_cast<uint64_t>(rows) * step.row_bytes}).size;
+}
+
+// The most rows (at least `held`) whose arena bytes exceed those of `held` rows by at most `bytes`.
+int64_t most_rows(const WeightStep& step, int64_t held, uint64_t bytes) {
+  const uint64_t limit = locked_cost(step, held) + bytes;
+  int64_t low = held;
+  int64_t high = step.rows;
+  while (low < high) {
+    const int64_t middle = low + (high - low + 1) / 2;
+    if (locked_cost(step, middle) <= limit) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return low;
+}
+
+uint64_t sweep_arena_bytes(const WeightSchedule& schedule) {
+  uint64_t total = 0;
+  for (const WeightStep& step : schedule.steps) total += locked_cost(step, step.rows);
+  return total;
+}
+
+void lock_all_steps(const WeightSchedule& schedule, ResidencyPlan& plan) {
+  for (size_t i = 0; i < plan.steps.size(); ++i) plan.steps[i].rows = schedule.steps[i].rows;
+}
+
+// One layer, or the output head: the steps [begin, end) of the schedule.
+struct Group {
+  size_t begin = 0;
+  size_t end = 0;
+  uint64_t bytes = 0;
+  double weight = 1;  // its residual read time relative to a layer's
+};
+
+std::vector<Group> make_groups(const WeightSchedule& schedule) {
+  std::vector<Group> groups;
+  for (size_t i = 0; i < schedule.steps.size(); ++i) {
+    const WeightStep& step = schedule.steps[i];
+    if (groups.empty() || schedule.steps[i - 1].layer != step.layer) groups.push_back({i, i, 0, 1});
+    groups.back().end = i + 1;
+    groups.back().bytes += step.extent.size;
+  }
+  if (groups.size() > 1) {
+    uint64_t layer_bytes = 0;
+    for (size_t g = 0; g + 1 < groups.size(); ++g) layer_bytes += groups[g].bytes;
+    const double mean = static_cast<double>(layer_bytes) / static_cast<double>(groups.size() - 1);
+    groups.back().weight = static_cast<double>(groups.back().bytes) / mean;
+  }
+  return groups;
+}
+
+// Bytes to lock in each group so that every group keeps `weight * residual` to read, for the residual that spends
+// `available`: found by bisection, since the sum falls as the residual grows.
+std::vector<uint64_t> balanced_shares(const std::vector<Group>& groups, uint64_t available) {
+  auto locked_at = [](const Group& group, double residual) {
+    return std::max(0.0, static_cast<double>(group.bytes) - group.weight * residual);
+  };
+  double low = 0;
+  double high = 0;
+  for (const Group& group : groups) high = std::max(high, static_cast<double>(group.bytes) / group.weight);
+  for (int i = 0; i < 64; ++i) {
+    const double middle = (low + high) / 2;
+    double total = 0;
+    for (const Group& group : groups) total += locked_at(group, middle);
+    (total > static_cast<double>(available) ? low : high) = middle;
+  }
+  std::vector<uint64_t> shares;
+  for (const Group& group : groups) shares.push_back(static_cast<uint64_t>(locked_at(group, high)));
+  return shares;
+}
+
+// The first layers whole, for the comparison with balanced locking.
+std::vector<uint64_t> prefix_shares(const std::vector<Group>& groups, uint64_t available) {
+  std::vector<uint64_t> shares;
+  for (const Group& group : groups) {
+    shares.push_back(std::min(group.bytes, available));
+    available -= shares.back();
+  }
+  return shares;
+}
+
+// Steps of a group in the order in which they are kept. Attention first: small tensors go, few large reads remain, and
+// with grouped-query attention K and V are the smallest. FFN first: the most bytes per tensor. Flexible: as many whole
+// FFN tensors as `share` holds, then attention, then what is left of the FFN.
+std::vector<size_t> preservation_order(const WeightSchedule& schedule, const Group& group, Preservation preserve,
+                                       uint64_t share) {
+  std::vector<size_t> attention;
+  std::vector<size_t> ffn;
+  for (size_t i = group.begin; i < group.end; ++i) {
+    (is_attention(schedule.steps[i].role) ? attention : ffn).push_back(i);
+  }
+  std::stable_sort(attention.begin(), attention.end(), [&](size_t a, size_t b) {
+    return schedule.steps[a].extent.size < schedule.steps[b].extent.size;
+  });
+  size_t n_ffn_first = ffn.size();
+  if (preserve == Preservation::kAttention) n_ffn_first = 0;
+  if (preserve == Preservation::kFlexible) {
+    n_ffn_first = 0;
+    for (uint64_t used = 0; n_ffn_first < ffn.size(); ++n_ffn_first) {
+      used += schedule.steps[ffn[n_ffn_first]].extent.size;
+      if (used > share) break;
+    }
+  }
+  std::vector<size_t> order(ffn.begin(), ffn.begin() + static_cast<std::ptrdiff_t>(n_ffn_first));
+  order.insert(order.end(), attention.begin(), attention.end());
+  order.insert(order.end(), ffn.begin() + static_cast<std::ptrdiff_t>(n_ffn_first), ffn.end());
+  return order;
+}
+
+// Locks rows of `order` worth at most `bytes` more of the arena; returns what was not spent.
+uint64_t lock_rows(const WeightSchedule& schedule, const std::vector<size_t>& order, uint64_t bytes,
+                   std::vector<LockedRows>& locked) {
+  for (size_t index : order) {
+    const WeightStep& step = schedule.steps[index];
+    int64_t& rows = locked[index].rows;
+    const int64_t more = most_rows(step, rows, bytes);
+    bytes -= locked_cost(step, more) - locked_cost(step, rows);
+    rows = more;
+    if (rows < step.rows) break;  // one partly locked matrix a group keeps the slices large
+  }
+  return bytes;
+}
+
+// Page borders and whole rows leave a little of each share unspent: it goes round until no row fits any more.
+void spend_the_rest(const WeightSchedule& schedule, const std::vector<Group>& groups,
+                    const std::vector<std::vector<size_t>>& orders, uint64_t rest, std::vector<LockedRows>& locked) {
+  for (uint64_t before = rest + 1; rest > 0 && rest < before;) {
+    before = rest;
+    for (size_t g = 0; g < groups.size() && rest > 0; ++g) {
+      const uint64_t part = std::max(rest / (groups.size() - g), std::min<uint64_t>(rest, 4 * kPageBytes));
+      rest -= part - lock_rows(schedule, orders[g], part, locked);
+    }
+  }
+  for (size_t g = 0; g < groups.size() && rest > 0; ++g) rest = lock_rows(schedule, orders[g], rest, locked);
+}
+
+void choose_locked_rows(const WeightSchedule& schedule, const PlanRequest& request, uint64_t available,
+                        std::vector<LockedRows>& locked) {
+  const std::vector<Group> groups = make_groups(schedule);
+  const std::vector<uint64_t> shares = request.lock == LockPolicy::kBalanced ? balanced_shares(groups, available)
+                                                                             : prefix_shares(groups, available);
+  std::vector<std::vector<size_t>> orders;
+  uint64_t rest = available;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    orders.push_back(preservation_order(schedule, groups[g], request.preserve, shares[g]));
+    const uint64_t share = std::min(shares[g], rest);
+    rest -= share - lock_rows(schedule, orders[g], share, locked);
+  }
+  spend_the_rest(schedule, groups, orders, rest, locked);
+}
+
+// Gives every locked run its place. Returns the bytes of the arena.
+uint64_t lay_out_arena(const WeightSchedule& schedule, ResidencyPlan& plan) {
+  uint64_t end = 0;
+  auto place = [&end](const WeightStep& step, LockedRows& locked) {
+    locked.arena_offset = end + step.extent.offset % kPageBytes;
+    end += locked_cost(step, locked.rows);
+  };
+  for (size_t i = 0; i < plan.steps.size(); ++i) place(schedule.steps[i], plan.steps[i]);
+  if (schedule.tied_embedding) {
+    plan.embedding = plan.steps.back();
+  } else {
+    place(schedule.embedding, plan.embedding);
+  }
+  return end;
+}
+
+uint64_t largest_row_cover(const WeightSchedule& schedule) {
+  uint64_t largest = 0;
+  for (const WeightStep& step : schedule.steps) largest = std::max(largest, step.row_bytes);
+  return align_up(largest, kPageBytes) + kBorderBytes;
+}
+
+// The smallest pool of slots that can stream this schedule at all.
+uint64_t minimum_slot_bytes(const WeightSchedule& schedule) { return kMinimumSlots * largest_row_cover(schedule); }
+
+// Slots as large as a disk's full rate wants, but at least four of them, and none larger than what may stream.
+void choose_slots(const WeightSchedule& schedule, uint64_t pool_bytes, ResidencyPlan& plan) {
+  uint64_t largest_stream = 0;
+  for (size_t i = 0; i < schedule.steps.size(); ++i) {
+    const WeightStep& step = schedule.steps[i];
+    largest_stream = std::max(largest_stream, static_cast<uint64_t>(step.rows - plan.steps[i].rows) * step.row_bytes);
+  }
+  const uint64_t wanted = std::min(kLargestSlotBytes, align_up(largest_stream, kPageBytes) + kBorderBytes);
+  const uint64_t size = std::min(wanted, align_down(pool_bytes / kMinimumSlots, kPageBytes));
+  plan.slot_size = std::max(size, largest_row_cover(schedule));
+  plan.n_slots = static_cast<uint32_t>(pool_bytes / plan.slot_size);
+}
+
+}  // namespace
+
+Extent page_cover(const Extent& extent) {
+  const uint64_t begin = align_down(extent.offset, kPageBytes);
+  return {extent.file, begin, align_up(extent.end(), kPageBytes) - begin};
+}
+
+std::vector<StreamedSlice> streamed_slices(const WeightStep& step, int64_t locked_rows, uint64_t slot_size) {
+  std::vector<StreamedSlice> slices;
+  const int64_t n_rows = step.rows - locked_rows;
+  if (n_rows <= 0) return slices;
+  const auto most = static_cast<int64_t>((slot_size - kBorderBytes) / step.row_bytes);
+  const int64_t n_slices = (n_rows + most - 1) / most;
+  for (int64_t i = 0; i < n_slices; ++i) {
+    StreamedSlice slice;
+    slice.row_begin = locked_rows + n_rows * i / n_slices;
+    slice.row_end = locked_rows + n_rows * (i + 1) / n_slices;
+    slice.read = page_cover({step.extent.file,
+                             step.extent.offset + static_cast<uint64_t>(slice.row_begin) * step.row_bytes,
+                             static_cast<uint64_t>(slice.row_end - slice.row_begin) * step.row_bytes});
+    slices.push_back(slice);
+  }
+  return slices;
+}
+
+uint64_t lookup_row_bytes(const WeightSchedule& schedule) {
+  return align_up(schedule.embedding.row_bytes, kPageBytes) + kPageBytes;
+}
+
+uint64_t full_weight_bytes(const WeightSchedule& schedule) {
+  const WeightStep& embedding = schedule.embedding;
+  return sweep_arena_bytes(schedule) + (schedule.tied_embedding ? 0 : locked_cost(embedding, embedding.rows));
+}
+
+uint64_t minimum_weight_bytes(const WeightSchedule& schedule) {
+  return minimum_slot_bytes(schedule) + kLookupRows * lookup_row_bytes(schedule);
+}
+
+Result<ResidencyPlan> plan_residency(const WeightSchedule& schedule, const PlanRequest& request) {
+  if (request.weight_bytes < minimum_weight_bytes(schedule)) {
+    return make_error(ErrorCode::kBudgetTooSmall,
+                      fmt::format("{} are left for weights, but the buffers for reading them take {}",
+                                  format_bytes(request.weight_bytes), format_bytes(minimum_weight_bytes(schedule))));
+  }
+  ResidencyPlan plan;
+  plan.steps.resize(schedule.steps.size());
+  uint64_t available = request.weight_bytes;
+  if (request.lock != LockPolicy::kNone && available >= full_weight_bytes(schedule)) {
+    lock_all_steps(schedule, plan);
+    plan.embedding.rows = schedule.embedding.rows;
+    plan.arena_bytes = lay_out_arena(schedule, plan);
+    return plan;
+  }
+  plan.lookup_bytes = kLookupRows * lookup_row_bytes(schedule);
+  available -= plan.lookup_bytes;
+  if (request.lock != LockPolicy::kNone && available >= sweep_arena_bytes(schedule)) {
+    // Rows of the embedding are read one at a time and cost next to nothing: they are kept when all else is.
+    lock_all_steps(schedule, plan);
+    if (!schedule.tied_embedding) {
+      plan.embedding.rows = most_rows(schedule.embedding, 0, available - sweep_arena_bytes(schedule));
+    }
+    plan.arena_bytes = lay_out_arena(schedule, plan);
+    return plan;
+  }
+  const uint64_t pool_bytes = std::clamp(request.slot_bytes, minimum_slot_bytes(schedule), available);
+  if (request.lock != LockPolicy::kNone) choose_locked_rows(schedule, request, available - pool_bytes, plan.steps);
+  plan.arena_bytes = lay_out_arena(schedule, plan);
+  choose_slots(schedule, pool_bytes, plan);
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    for (const StreamedSlice& slice : streamed_slices(schedule.steps[i], plan.steps[i].rows, plan.slot_size)) {
+      plan.streamed_bytes_per_sweep += slice.read.size;
+    }
+  }
+  return plan;
+}
+
+}  // namespace flexinfer

@@ -1,0 +1,74 @@
+// From a schedule and a number of bytes to the rows that stay in memory and the rows that stream: a pure function.
+//
+// The first rows of a matrix are the locked ones, so that compute can start on them while the rest arrives. Balanced
+// locking (the paper's second technique) leaves the same bytes to read in every layer; the output head, which is no
+// layer, keeps the same share of itself streamed as the layers do. Preservation (its third) orders the tensors within
+// a layer. Rows, not whole tensors, are the unit, so that any budget is filled.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "flexinfer/options.h"
+#include "residency/weight_schedule.h"
+
+namespace flexinfer {
+
+struct PlanRequest {
+  uint64_t weight_bytes = 0;  // for the locked arena, the slots and the look-up buffer together
+  uint64_t slot_bytes = 0;    // of it for the slots, if anything streams
+  LockPolicy lock = LockPolicy::kBalanced;
+  Preservation preserve = Preservation::kFlexible;
+};
+
+// The locked rows of one matrix are rows [0, rows); they lie in the arena at `arena_offset`, which is congruent to the
+// matrix's file offset modulo the page size, so that direct reads land in place.
+struct LockedRows {
+  int64_t rows = 0;
+  uint64_t arena_offset = 0;  // of row 0
+};
+
+struct ResidencyPlan {
+  std::vector<LockedRows> steps;  // parallel to WeightSchedule::steps
+  LockedRows embedding;           // where it is a matrix of its own
+  uint64_t arena_bytes = 0;       // all locked rows with their page borders
+  uint64_t slot_size = 0;         // one slot, a multiple of the page size; 0 where nothing streams
+  uint32_t n_slots = 0;
+  uint64_t lookup_bytes = 0;      // buffer for reading rows of the embedding that are not locked
+  uint64_t streamed_bytes_per_sweep = 0;  // what is read for every sweep, page borders included
+
+  uint64_t slot_bytes() const { return slot_size * n_slots; }
+  bool all_locked() const { return n_slots == 0; }
+};
+
+// A run of rows of one step, read by one request into one slot.
+struct StreamedSlice {
+  int64_t row_begin = 0;
+  int64_t row_end = 0;
+  Extent read;  // page-aligned cover of the rows
+};
+
+// The page-aligned cover of bytes [offset, offset + size) of a file.
+Extent page_cover(const Extent& extent);
+
+// Cuts the streamed rows of a step into slices of about equal size, each fitting a slot.
+std::vector<StreamedSlice> streamed_slices(const WeightStep& step, int64_t locked_rows, uint64_t slot_size);
+
+// From this many weight_bytes on everything is locked: no sweep and no look-up reads anything.
+uint64_t full_weight_bytes(const WeightSchedule& schedule);
+
+// The smallest weight_bytes that can stream this schedule at all.
+uint64_t minimum_weight_bytes(const WeightSchedule& schedule);
+
+// Rows of the embedding that one round of look-ups reads together.
+inline constexpr uint32_t kLookupRows = 32;
+// Bytes of the buffer of one such row.
+uint64_t lookup_row_bytes(const WeightSchedule& schedule);
+
+// kBudgetTooSmall where weight_bytes is less than the slots need. With LockPolicy::kNone nothing is locked even if it
+// would fit. slot_bytes is raised to the least that works.
+Result<ResidencyPlan> plan_residency(const WeightSchedule& schedule, const PlanRequest& request);
+
+}  // namespace flexinfer

@@ -1,0 +1,67 @@
+#include "residency/read_sequence.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+
+namespace flexinfer {
+namespace {
+
+constexpr uint64_t kLockedPieceBytes = kMiB;
+
+void add_locked_pieces(const WeightStep& step, uint32_t index, const LockedRows& locked, ReadSequence& sequence) {
+  if (locked.rows == 0) return;
+  const uint64_t data_begin = step.extent.offset;
+  const uint64_t data_end = data_begin + static_cast<uint64_t>(locked.rows) * step.row_bytes;
+  const Extent cover = page_cover({step.extent.file, data_begin, data_end - data_begin});
+  for (uint64_t begin = cover.offset; begin < cover.end(); begin += kLockedPieceBytes) {
+    const uint64_t end = std::min(begin + kLockedPieceBytes, cover.end());
+    SweepRead piece;
+    piece.step = index;
+    piece.locked = true;
+    piece.ordinal = sequence.n_locked();
+    piece.row_end = static_cast<int64_t>((std::min(end, data_end) - data_begin) / step.row_bytes);
+    piece.read = {cover.file, begin, end - begin};
+    piece.required = std::min(end, data_end) - begin;
+    piece.arena_offset = align_down(locked.arena_offset, kPageBytes) + (begin - cover.offset);
+    sequence.locked_reads.push_back(static_cast<uint32_t>(sequence.reads.size()));
+    sequence.reads.push_back(piece);
+  }
+}
+
+void add_streamed_slices(const WeightStep& step, uint32_t index, const LockedRows& locked, uint64_t slot_size,
+                         ReadSequence& sequence) {
+  for (const StreamedSlice& slice : streamed_slices(step, locked.rows, slot_size)) {
+    SweepRead read;
+    read.step = index;
+    read.ordinal = sequence.n_streamed++;
+    read.row_begin = slice.row_begin;
+    read.row_end = slice.row_end;
+    read.read = slice.read;
+    read.required = step.extent.offset + static_cast<uint64_t>(slice.row_end) * step.row_bytes - slice.read.offset;
+    sequence.reads.push_back(read);
+  }
+}
+
+}  // namespace
+
+ReadSequence make_read_sequence(const WeightSchedule& schedule, const ResidencyPlan& plan) {
+  ReadSequence sequence;
+  for (uint32_t i = 0; i < schedule.steps.size(); ++i) {
+    if (i == schedule.head_step()) {
+      sequence.head_begin = sequence.reads.size();
+      sequence.n_streamed_before_head = sequence.n_streamed;
+    }
+    sequence.first_locked_piece.push_back(sequence.n_locked());
+    add_locked_pieces(schedule.steps[i], i, plan.steps[i], sequence);
+    add_streamed_slices(schedule.steps[i], i, plan.steps[i], plan.slot_size, sequence);
+  }
+  sequence.first_locked_piece.push_back(sequence.n_locked());
+  if (!schedule.tied_embedding) {
+    add_locked_pieces(schedule.embedding, static_cast<uint32_t>(schedule.steps.size()), plan.embedding, sequence);
+  }
+  sequence.first_locked_piece.push_back(sequence.n_locked());
+  return sequence;
+}
+
+}  // namespace flexinfer

@@ -1,0 +1,285 @@
+#include "residency/weight_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstring>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "residency/constants.h"
+
+namespace flexinfer {
+namespace {
+
+constexpr std::chrono::milliseconds kCancelInterval{50};  // how soon a wait notices that it is cancelled
+
+}  // namespace
+
+Result<std::unique_ptr<WeightStore>> WeightStore::create(const WeightSchedule& schedule, const ResidencyPlan& plan,
+                                                         std::span<const File> files,
+                                                         std::unique_ptr<AsyncReader> reader, Lookahead lookahead) {
+  std::unique_ptr<WeightStore> store(new WeightStore(schedule, plan, files, std::move(reader), lookahead));
+  FLEX_CHECK(store->allocate());
+  FLEX_TRY(Constants constants, read_constants(schedule, files));
+  store->constants_ = std::move(constants.values);
+  store->constant_bytes_read_ = constants.bytes_read;
+  return store;
+}
+
+WeightStore::WeightStore(const WeightSchedule& schedule, const ResidencyPlan& plan, std::span<const File> files,
+                         std::unique_ptr<AsyncReader> reader, Lookahead lookahead)
+    : schedule_(schedule),
+      plan_(plan),
+      files_(files),
+      sequence_(make_read_sequence(schedule, plan)),
+      lookahead_(lookahead),
+      slots_(plan.n_slots),
+      arena_reads_(std::min<size_t>(kArenaReadsInFlight, sequence_.n_locked())),
+      reader_(std::move(reader)) {}
+
+WeightStore::~WeightStore() = default;
+
+Status WeightStore::allocate() {
+  FLEX_TRY(arena_, PageBuffer::allocate(plan_.arena_bytes));
+  FLEX_TRY(slot_memory_, PageBuffer::allocate(plan_.slot_bytes()));
+  FLEX_TRY(lookup_memory_, PageBuffer::allocate(plan_.lookup_bytes));
+  if (!arena_.try_lock() || !slot_memory_.try_lock()) {
+    notes_.emplace_back("the system does not let this process lock its memory (see ulimit -l): weights could be swapped out");
+  }
+  return {};
+}
+
+ReadStats WeightStore::stats() const {
+  uint64_t ahead_bytes = 0;
+  if (streams_left_ == 0) {  // between sweeps: whatever is in a slot is for the next
+    for (const Slot& slot : slots_) {
+      if (slot.occupied && !slot.leased && slot.request.state == ReadState::kDone) {
+        ahead_bytes += slot.request.completed;
+      }
+    }
+  }
+  return {reader_->bytes_read() + constant_bytes_read_, ahead_bytes, stall_ns_};
+}
+
+void WeightStore::begin_sweep(const SweepOptions& options) {
+  if (streams_left_ > 0) forget_sweep();
+  ++sweep_number_;
+  sweep_ = options;
+  streams_left_ = options.with_head ? sequence_.n_streamed : sequence_.n_streamed_before_head;
+  if (cursor_sweep_ < sweep_number_) {
+    cursor_sweep_ = sweep_number_;
+    cursor_ = 0;
+  }
+  if (lookahead_ == Lookahead::kSweep) issue_reads(schedule_.steps.size());
+}
+
+// After an error or a cancel: what is in flight lands, the slots are empty again, the locked pieces that have arrived
+// stay and those that have not will be read again.
+void WeightStore::forget_sweep() {
+  while (reader_->in_flight() > 0) reader_->wait(kCancelInterval);
+  note_completions();
+  for (Slot& slot : slots_) slot = Slot{};
+  for (Slot& slot : arena_reads_) slot = Slot{};
+  pieces_issued_ = pieces_arrived_;
+  streams_issued_ = 0;
+  streams_acquired_ = 0;
+  cursor_sweep_ = sweep_number_;
+  cursor_ = 0;
+  streams_left_ = 0;
+}
+
+Result<WeightLease> WeightStore::acquire(size_t step, int64_t row_begin) {
+  if (row_begin < plan_.steps[step].rows) return acquire_locked(step, row_begin);
+  return acquire_streamed(step, row_begin);
+}
+
+const LockedRows& WeightStore::locked_rows(size_t step) const {
+  return step < plan_.steps.size() ? plan_.steps[step] : plan_.embedding;
+}
+
+const std::byte* WeightStore::arena_row(size_t step, int64_t row) const {
+  const WeightStep& weight = step < schedule_.steps.size() ? schedule_.steps[step] : schedule_.embedding;
+  return arena_.data() + locked_rows(step).arena_offset + static_cast<uint64_t>(row) * weight.row_bytes;
+}
+
+// Rows of a step that have arrived in the arena, counted from its first.
+int64_t WeightStore::rows_filled(size_t step) const {
+  if (pieces_arrived_ >= sequence_.first_locked_piece[step + 1]) return locked_rows(step).rows;
+  if (pieces_arrived_ <= sequence_.first_locked_piece[step]) return 0;
+  return sequence_.reads[sequence_.locked_reads[pieces_arrived_ - 1]].row_end;
+}
+
+Result<WeightLease> WeightStore::acquire_locked(size_t step, int64_t row_begin) {
+  auto ready = [&] { return rows_filled(step) > row_begin; };
+  auto awaited = [&]() -> const Slot* {
+    return pieces_arrived_ < pieces_issued_ ? &arena_reads_[pieces_arrived_ % arena_reads_.size()] : nullptr;
+  };
+  FLEX_CHECK(wait_for(step, ready, awaited));
+  return WeightLease(arena_row(step, row_begin), row_begin, rows_filled(step));
+}
+
+Result<WeightLease> WeightStore::acquire_streamed(size_t step, int64_t row_begin) {
+  const WeightStep& weight = schedule_.steps[step];
+  auto awaited = [&]() -> const Slot* {
+    return streams_acquired_ < streams_issued_ ? &slots_[streams_acquired_ % slots_.size()] : nullptr;
+  };
+  auto ready = [&] {
+    const Slot* slot = awaited();
+    return slot != nullptr && slot->request.state == ReadState::kDone;
+  };
+  if (streams_left_ > 0) FLEX_CHECK(wait_for(step, ready, awaited));
+  const auto index = static_cast<uint32_t>(slots_.empty() ? 0 : streams_acquired_ % slots_.size());
+  if (streams_left_ == 0 || sequence_.reads[slots_[index].read].step != step ||
+      sequence_.reads[slots_[index].read].row_begin != row_begin) {
+    return make_error(ErrorCode::kUsage,
+                      fmt::format("row {} of {} was asked for out of the sweep's order", row_begin, weight.name));
+  }
+  ++streams_acquired_;
+  --streams_left_;
+  slots_[index].leased = true;
+  const SweepRead& read = sequence_.reads[slots_[index].read];
+  const uint64_t offset = weight.extent.offset + static_cast<uint64_t>(row_begin) * weight.row_bytes;
+  const std::byte* rows = slot_memory_.data() + index * plan_.slot_size + (offset - read.read.offset);
+  return WeightLease(rows, read.row_begin, read.row_end, *this, index);
+}
+
+void WeightStore::release(uint32_t slot) {
+  slots_[slot].leased = false;
+  slots_[slot].occupied = false;
+  if (lookahead_ == Lookahead::kSweep) issue_reads(schedule_.steps.size());
+}
+
+Status WeightStore::wait_for(size_t step, FunctionRef<bool()> ready, FunctionRef<const Slot*()> awaited) {
+  const bool ahead = lookahead_ == Lookahead::kSweep;
+  // The embedding's own rows come behind the head.
+  const size_t through_step = ahead || step == schedule_.head_step() ? schedule_.steps.size() : step;
+  const uint64_t start = now_ns();
+  for (bool waited = false;; waited = true) {
+    if (stop_.stop_requested()) return make_error(ErrorCode::kCancelled, "cancelled");
+    note_completions();
+    if (ready() && (ahead || reader_->in_flight() == 0)) {
+      if (waited) stall_ns_ += now_ns() - start;
+      return {};
+    }
+    const Slot* slot = awaited();
+    if (slot != nullptr && slot->request.state == ReadState::kFailed) return tl::unexpected(slot->request.error);
+    if (ahead || reader_->in_flight() == 0) issue_reads(through_step);
+    if (reader_->in_flight() == 0 && !ready()) {
+      return make_error(ErrorCode::kUsage, fmt::format("{} was asked for out of the sweep's order",
+                                                       schedule_.steps[step].name));
+    }
+    if (reader_->in_flight() > 0) reader_->wait(kCancelInterval);
+  }
+}
+
+void WeightStore::note_completions() {
+  reader_->poll();
+  while (pieces_arrived_ < pieces_issued_ &&
+         arena_reads_[pieces_arrived_ % arena_reads_.size()].request.state == ReadState::kDone) {
+    ++pieces_arrived_;
+  }
+}
+
+void WeightStore::issue_reads(size_t through_step) {
+  note_completions();
+  while (issue_next(through_step)) {
+  }
+  reader_->flush();
+}
+
+// Issues the read at the cursor and moves on; false where it must wait: for a slot, for a read into the arena to land,
+// or for the decision of a coming sweep.
+bool WeightStore::issue_next(size_t through_step) {
+  const bool in_current = cursor_sweep_ == sweep_number_;
+  const size_t end = in_current && !sweep_.with_head ? sequence_.head_begin : sequence_.reads.size();
+  if (cursor_ >= end) {
+    if (!in_current || !sweep_.another_follows || lookahead_ == Lookahead::kNone) return false;
+    ++cursor_sweep_;
+    cursor_ = 0;
+    return true;
+  }
+  if (!in_current && cursor_ >= sequence_.head_begin) return false;  // not known yet whether it will be used
+  const SweepRead& read = sequence_.reads[cursor_];
+  if (read.step > through_step) return false;
+  if (!(read.locked ? issue_locked(cursor_) : issue_streamed(cursor_))) return false;
+  ++cursor_;
+  return true;
+}
+
+bool WeightStore::issue_locked(size_t read) {
+  if (sequence_.reads[read].ordinal < pieces_issued_) return true;  // an earlier sweep has brought it
+  if (pieces_issued_ - pieces_arrived_ >= arena_reads_.size()) return false;
+  start(arena_reads_[pieces_issued_ % arena_reads_.size()], read, arena_.data() + sequence_.reads[read].arena_offset);
+  ++pieces_issued_;
+  return true;
+}
+
+bool WeightStore::issue_streamed(size_t read) {
+  const uint64_t index = streams_issued_ % slots_.size();
+  if (slots_[index].occupied) return false;
+  start(slots_[index], read, slot_memory_.data() + index * plan_.slot_size);
+  ++streams_issued_;
+  return true;
+}
+
+void WeightStore::start(Slot& slot, size_t read, std::byte* destination) {
+  const SweepRead& wanted = sequence_.reads[read];
+  slot.read = read;
+  slot.occupied = true;
+  slot.request = ReadRequest{};
+  slot.request.file = wanted.read.file;
+  slot.request.offset = wanted.read.offset;
+  slot.request.length = wanted.read.size;
+  slot.request.required = wanted.required;
+  slot.request.buffer = destination;
+  reader_->submit(slot.request);
+}
+
+Status WeightStore::read_embedding_rows(std::span<const int32_t> rows, std::byte* out) {
+  for (size_t begin = 0; begin < rows.size(); begin += kLookupRows) {
+    const size_t n = std::min<size_t>(kLookupRows, rows.size() - begin);
+    FLEX_CHECK(read_embedding_round(rows.subspan(begin, n), out + begin * schedule_.embedding.row_bytes));
+  }
+  return {};
+}
+
+ReadRequest WeightStore::lookup_request(int32_t row, uint32_t place) const {
+  const WeightStep& embedding = schedule_.embedding;
+  const uint64_t offset = embedding.extent.offset + static_cast<uint64_t>(row) * embedding.row_bytes;
+  const Extent cover = page_cover({embedding.extent.file, offset, embedding.row_bytes});
+  ReadRequest request;
+  request.file = cover.file;
+  request.offset = cover.offset;
+  request.length = cover.size;
+  request.required = offset + embedding.row_bytes - cover.offset;
+  request.buffer = lookup_memory_.data() + place * lookup_row_bytes(schedule_);
+  return request;
+}
+
+Status WeightStore::read_embedding_round(std::span<const int32_t> rows, std::byte* out) {
+  const WeightStep& embedding = schedule_.embedding;
+  const size_t step = schedule_.tied_embedding ? schedule_.head_step() : schedule_.steps.size();
+  const int64_t resident = rows_filled(step);
+  std::array<ReadRequest, kLookupRows> requests;
+  for (uint32_t i = 0; i < rows.size(); ++i) {
+    if (rows[i] < resident) continue;
+    requests[i] = lookup_request(rows[i], i);
+    reader_->submit(requests[i]);
+  }
+  reader_->flush();
+  Status status;
+  for (uint32_t i = 0; i < rows.size(); ++i) {
+    while (requests[i].state == ReadState::kInFlight) reader_->wait(kCancelInterval);
+    if (requests[i].state == ReadState::kFailed) status = tl::unexpected(requests[i].error);
+    const std::byte* row = rows[i] < resident
+                               ? arena_row(step, rows[i])
+                               : requests[i].buffer + (requests[i].required - embedding.row_bytes);
+    std::memcpy(out + i * embedding.row_bytes, row, embedding.row_bytes);
+  }
+  return status;
+}
+
+}  // namespace flexinfer
