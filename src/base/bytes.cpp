@@ -16,26 +16,16 @@ struct Unit {
   double factor;
 };
 
-constexpr double kK = 1024.0;
-constexpr std::array<Unit, 14> kUnits = {{{"", 1},
-                                          {"b", 1},
-                                          {"k", kK},
-                                          {"kib", kK},
-                                          {"kb", 1e3},
-                                          {"m", kK * kK},
-                                          {"mib", kK * kK},
-                                          {"mb", 1e6},
-                                          {"g", kK * kK * kK},
-                                          {"gib", kK * kK * kK},
-                                          {"gb", 1e9},
-                                          {"t", kK * kK * kK * kK},
-                                          {"tib", kK * kK * kK * kK},
-                                          {"tb", 1e12}}};
+constexpr Unit kUnits[] = {
+    {"", 1},       {"b", 1},        {"k", 0x1p10},   {"kib", 0x1p10}, {"kb", 1e3},
+    {"m", 0x1p20}, {"mib", 0x1p20}, {"mb", 1e6},     {"g", 0x1p30},   {"gib", 0x1p30},
+    {"gb", 1e9},   {"t", 0x1p40},   {"tib", 0x1p40}, {"tb", 1e12},
+};
 
 tl::unexpected<Error> bad_size(std::string_view text) {
-  return make_error(ErrorCode::kUsage,
-                    fmt::format("'{}' is not a size: give a number with an optional unit, such as 4GiB or 500MB",
-                                text));
+  return make_error(
+      ErrorCode::kUsage,
+      fmt::format("'{}' is not a size: give a number with an optional unit, such as 4GiB or 500MB", text));
 }
 
 }  // namespace
@@ -51,14 +41,16 @@ Result<uint64_t> parse_size(std::string_view text) {
   const double value = std::strtod(number.c_str(), &end);
   if (end != number.c_str() + number.size()) return bad_size(text);
   size_t unit_begin = digits;
-  while (unit_begin < copy.size() && copy[unit_begin] == ' ') ++unit_begin;
+  while (unit_begin < copy.size() && copy[unit_begin] == ' ')
+    ++unit_begin;
   std::string unit = copy.substr(unit_begin);
   std::transform(unit.begin(), unit.end(), unit.begin(), [](unsigned char c) { return std::tolower(c); });
   for (const Unit& candidate : kUnits) {
     if (candidate.name != unit) continue;
     const double bytes = value * candidate.factor;
     if (bytes >= 0x1p63) return bad_size(text);
-    return static_cast<uint64_t>(std::floor(bytes));
+    // To the nearest: 1.001KB is 1001 bytes, though the product in floating point is just below.
+    return static_cast<uint64_t>(std::round(bytes));
   }
   return bad_size(text);
 }
@@ -67,12 +59,12 @@ std::string format_bytes(uint64_t bytes) {
   constexpr std::array<const char*, 5> kNames = {"B", "KiB", "MiB", "GiB", "TiB"};
   double value = static_cast<double>(bytes);
   size_t unit = 0;
-  while (value >= 1000.0 && unit + 1 < kNames.size()) {
+  while (value >= 999.5 && unit + 1 < kNames.size()) {  // 999.5 would be shown as 1000
     value /= 1024.0;
     ++unit;
   }
   if (unit == 0) return fmt::format("{} B", bytes);
-  const int decimals = value < 10 ? 2 : value < 100 ? 1 : 0;
+  const int decimals = value < 0.9995 ? 3 : value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
   return fmt::format("{:.{}f} {}", value, decimals, kNames[unit]);
 }
 

@@ -87,10 +87,11 @@ File::File(File&& other) noexcept
       path_(std::move(other.path_)) {}
 
 File& File::operator=(File&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  std::swap(direct_, other.direct_);
-  std::swap(size_, other.size_);
-  std::swap(path_, other.path_);
+  File taken(std::move(other));
+  std::swap(fd_, taken.fd_);
+  std::swap(direct_, taken.direct_);
+  std::swap(size_, taken.size_);
+  std::swap(path_, taken.path_);
   return *this;
 }
 

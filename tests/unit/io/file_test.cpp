@@ -94,6 +94,15 @@ TEST(File, NoticesAFileThatShrankAfterItWasOpened) {
   expect_error(status.error(), ErrorCode::kCorrupt, {"12411 bytes", "only 5000 are there"});
 }
 
+TEST(File, GoesOnFromAPageBorderWhereReadsAreDirect) {
+  const ScratchFile scratch(random_bytes(kOddSize, 11));
+  EXPECT_EQ(File::open_buffered(scratch.path()).value().resume_at(5000), 5000U);
+  const File file = File::open_direct(scratch.path()).value();
+  if (!file.direct()) GTEST_SKIP() << "this filesystem has no direct reads";
+  EXPECT_EQ(file.resume_at(5000), kPageBytes);
+  EXPECT_EQ(file.resume_at(2 * kPageBytes), 2 * kPageBytes);
+}
+
 TEST(File, NamesPathOffsetAndReasonOfAFailedRead) {
   const ScratchFile scratch(random_bytes(kOddSize, 6));
   const File file = File::open_direct(scratch.path()).value();
