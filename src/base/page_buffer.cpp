@@ -49,8 +49,8 @@ PageBuffer::~PageBuffer() {
   if (data_ != nullptr) ::munmap(data_, size_);
 }
 
-bool PageBuffer::try_lock() const { return size_ == 0 || ::mlock2(data_, size_, MLOCK_ONFAULT) == 0; }
-  return size_ == 0 || ::mlock(data_, size_) == 0;
+bool PageBuffer::try_lock() const {
+  return size_ == 0 || ::mlock2(data_, size_, MLOCK_ONFAULT) == 0;
 }
 
 }  // namespace flexinfer

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 
@@ -35,6 +36,14 @@ TEST(PageBuffer, OfNoBytesHasNoMemory) {
   EXPECT_EQ(buffer.data(), nullptr);
   EXPECT_EQ(buffer.size(), 0U);
   EXPECT_TRUE(buffer.try_lock());
+}
+
+TEST(PageBuffer, LockedMakesNoPageResidentBeforeItsFirstTouch) {
+  const PageBuffer buffer = PageBuffer::allocate(64 * kHugePageBytes).value();
+  if (!buffer.try_lock()) GTEST_SKIP() << "this system does not let the test lock 128 MiB";
+  std::vector<unsigned char> resident(buffer.size() / kPageBytes);
+  ASSERT_EQ(::mincore(buffer.data(), buffer.size(), resident.data()), 0);
+  EXPECT_EQ(std::count(resident.begin(), resident.end(), 0), static_cast<ptrdiff_t>(resident.size()));
 }
 
 TEST(PageBuffer, RefusesWhatNoMachineHas) {
