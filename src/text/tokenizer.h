@@ -13,6 +13,7 @@
 namespace flexinfer {
 
 using Token = int32_t;
+inline constexpr Token kNoToken = -1;
 
 struct EncodeOptions {
   bool parse_special = false;  // whether text that spells a control token becomes that token
@@ -22,22 +23,27 @@ struct EncodeOptions {
 // Immutable after creation; thread-safe. Keeps nothing of the metadata it was made from.
 class Tokenizer {
  public:
-  // From the `tokenizer.ggml.*` keys. kUnsupported, by name, for a tokenizer.ggml.model or .pre that is not known;
-  // kCorrupt for a vocabulary that contradicts itself.
+  // From the `tokenizer.ggml.*` keys. kUnsupported, by name, for a tokenizer.ggml.model or .pre that is not
+  // known; kCorrupt for a vocabulary that contradicts itself.
   static Result<std::unique_ptr<Tokenizer>> create(const Metadata& metadata);
   virtual ~Tokenizer() = default;
 
+  // Takes any bytes: those that are not UTF-8 become the tokens of single bytes. What a vocabulary has no
+  // token for becomes its unknown token, and is left out where it has none. Works in memory of up to 50 bytes
+  // for each byte of the longest stretch that the tokenizer cannot cut (mostly a word). kUsage for more than
+  // 1 GiB.
   virtual Result<std::vector<Token>> encode(std::string_view text, const EncodeOptions& options) const = 0;
 
-  // The bytes a token stands for in running text (may be part of a UTF-8 character; empty for control tokens).
+  // The bytes a token stands for in running text (may be part of a UTF-8 character; empty for control,
+  // unknown and unused tokens, and for ids outside the vocabulary).
   virtual std::string decode(Token token) const = 0;
 
   virtual int32_t vocab_size() const = 0;
-  virtual Token bos() const = 0;              // -1 where the model has none
+  virtual Token bos() const = 0;  // kNoToken where the model has none
   virtual Token eos() const = 0;
-  virtual bool add_bos() const = 0;           // whether the model wants BOS before a text
-  virtual bool is_end_of_generation(Token token) const = 0;  // eos, eot, eom
-  virtual uint64_t resident_bytes() const = 0;  // memory held, for the budget
+  virtual bool add_bos() const = 0;                          // whether the model wants BOS before a text
+  virtual bool is_end_of_generation(Token token) const = 0;  // eos, eot, eom and their like
+  virtual uint64_t resident_bytes() const = 0;               // memory held, for the budget
   // Whether the first piece of a decoded text starts with a blank the encoder had put there (SentencePiece).
   virtual bool strips_leading_space() const = 0;
 };

@@ -1,0 +1,159 @@
+#include "text/vocabulary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace flexinfer {
+namespace {
+
+constexpr std::string_view kTokensKey = "tokenizer.ggml.tokens";
+constexpr std::string_view kTypesKey = "tokenizer.ggml.token_type";
+constexpr int64_t kLastType = static_cast<int64_t>(TokenType::kByte);
+
+Result<const StringList*> read_texts(const Metadata& metadata) {
+  FLEX_TRY(const StringList* texts, metadata.texts(kTokensKey));
+  if (texts == nullptr || texts->size() == 0) {
+    return make_error(ErrorCode::kCorrupt,
+                      fmt::format("{} is missing or empty: the file has no vocabulary", kTokensKey));
+  }
+  if (texts->size() > std::numeric_limits<int32_t>::max() / 2) {
+    return make_error(ErrorCode::kCorrupt,
+                      fmt::format("{} has {} tokens, too many", kTokensKey, texts->size()));
+  }
+  return texts;
+}
+
+// One type for each token; all normal where the file does not say.
+Result<std::vector<TokenType>> read_types(const Metadata& metadata, size_t n_tokens) {
+  FLEX_TRY(const auto numbers, metadata.integers(kTypesKey));
+  if (!numbers) return std::vector<TokenType>(n_tokens, TokenType::kNormal);
+  if (numbers->size() != n_tokens) {
+    return make_error(ErrorCode::kCorrupt,
+                      fmt::format("{} has {} entries for {} tokens", kTypesKey, numbers->size(), n_tokens));
+  }
+  std::vector<TokenType> types;
+  types.reserve(n_tokens);
+  for (const int64_t number : *numbers) {
+    if (number < 0 || number > kLastType) {
+      return make_error(ErrorCode::kCorrupt,
+                        fmt::format("{}: token {} has the type {}, which is none of 0 to {}", kTypesKey,
+                                    types.size(), number, kLastType));
+    }
+    types.push_back(static_cast<TokenType>(number));
+  }
+  return types;
+}
+
+// Empty tokens may occur more than once: no text spells them.
+Status check_unique(const StringList& texts) {
+  IndexTable seen(texts.size());
+  for (uint32_t token = 0; token < texts.size(); ++token) {
+    const std::string_view text = texts[token];
+    if (text.empty()) continue;
+    const uint64_t hash = hash_bytes(text);
+    if (const auto first = seen.find(hash, [&](uint32_t other) { return texts[other] == text; })) {
+      return make_error(ErrorCode::kCorrupt,
+                        fmt::format("{}: tokens {} and {} have the same text", kTokensKey, *first, token));
+    }
+    seen.insert(hash, token);
+  }
+  return {};
+}
+
+bool is_normal(TokenType type) {
+  return type == TokenType::kNormal || type == TokenType::kUndefined;
+}
+
+// A token that is not written as the spelling asks stands for its text as it is.
+std::string spelled_bytes(std::string_view text, TokenSpelling spelling) {
+  if (spelling == TokenSpelling::kSentencePiece) return blanks_from_symbols(text);
+  return bytes_from_byte_level(text).value_or(std::string(text));
+}
+
+}  // namespace
+
+Result<Vocabulary> Vocabulary::read(const Metadata& metadata, TokenSpelling spelling) {
+  FLEX_TRY(const StringList* texts, read_texts(metadata));
+  FLEX_TRY(const std::vector<TokenType> types, read_types(metadata, texts->size()));
+  FLEX_CHECK(check_unique(*texts));
+  Vocabulary vocabulary;
+  vocabulary.byte_tokens_.fill(kNoToken);
+  vocabulary.ends_.reserve(types.size());
+  vocabulary.types_.reserve(types.size());
+  for (size_t token = 0; token < types.size(); ++token) {
+    FLEX_CHECK(vocabulary.append(static_cast<Token>(token), (*texts)[token], types[token], spelling));
+  }
+  vocabulary.bytes_.shrink_to_fit();
+  vocabulary.index_ = IndexTable(types.size());
+  // A user-defined token may be spelled like a normal one; then the normal one is what merges lead to.
+  vocabulary.make_findable(TokenType::kNormal);
+  vocabulary.make_findable(TokenType::kUserDefined);
+  if (spelling == TokenSpelling::kByteLevel) vocabulary.fill_byte_tokens();
+  return vocabulary;
+}
+
+Status Vocabulary::append(Token token, std::string_view text, TokenType type, TokenSpelling spelling) {
+  if (is_normal(type)) {
+    type = TokenType::kNormal;
+    bytes_.append(spelled_bytes(text, spelling));
+  } else if (type == TokenType::kUserDefined) {
+    bytes_.append(spelling == TokenSpelling::kSentencePiece ? blanks_from_symbols(text) : std::string(text));
+  } else if (type == TokenType::kByte) {
+    const auto byte = parse_byte_token(text);
+    if (!byte) {
+      return make_error(
+          ErrorCode::kCorrupt,
+          fmt::format("{}: token {} is of the type byte but not written <0xNN>", kTokensKey, token));
+    }
+    bytes_.push_back(static_cast<char>(*byte));
+    byte_tokens_[*byte] = token;
+  } else if (type != TokenType::kUnused) {
+    bytes_.append(text);
+  }
+  if (bytes_.size() > std::numeric_limits<uint32_t>::max()) {
+    return make_error(ErrorCode::kCorrupt, fmt::format("{} has more than 4 GiB of text", kTokensKey));
+  }
+  ends_.push_back(static_cast<uint32_t>(bytes_.size()));
+  types_.push_back(type);
+  return {};
+}
+
+void Vocabulary::make_findable(TokenType type) {
+  for (Token token = 0; token < size(); ++token) {
+    const std::string_view token_bytes = bytes(token);
+    if (this->type(token) != type || token_bytes.empty() || find(token_bytes) != kNoToken) continue;
+    index_.insert(hash_bytes(token_bytes), static_cast<uint32_t>(token));
+    longest_bytes_ = std::max(longest_bytes_, token_bytes.size());
+  }
+}
+
+void Vocabulary::fill_byte_tokens() {
+  for (size_t byte = 0; byte < byte_tokens_.size(); ++byte) {
+    const char character = static_cast<char>(byte);
+    const Token token = find(std::string_view(&character, 1));
+    if (token != kNoToken) byte_tokens_[byte] = token;
+  }
+}
+
+std::string_view Vocabulary::bytes(Token token) const {
+  const auto index = static_cast<size_t>(token);
+  const uint32_t begin = index == 0 ? 0 : ends_[index - 1];
+  return std::string_view(bytes_).substr(begin, ends_[index] - begin);
+}
+
+Token Vocabulary::find(std::string_view bytes) const {
+  if (bytes.size() > longest_bytes_) return kNoToken;
+  const auto index = index_.find(hash_bytes(bytes), [&](uint32_t candidate) {
+    return this->bytes(static_cast<Token>(candidate)) == bytes;
+  });
+  return index ? static_cast<Token>(*index) : kNoToken;
+}
+
+uint64_t Vocabulary::resident_bytes() const {
+  return sizeof(*this) + bytes_.capacity() + ends_.capacity() * sizeof(uint32_t) + types_.capacity() +
+         index_.resident_bytes();
+}
+
+}  // namespace flexinfer
