@@ -12,7 +12,8 @@ namespace flexinfer {
 // Whether the functions below and the kernels know the type.
 bool is_computable(GgmlType type);
 
-// One row of `cols` elements (whole blocks) to floats, exactly as ggml's reference does. Requires is_computable(type).
+// One row of `cols` elements (whole blocks) to floats, exactly as ggml's reference does. Requires
+// is_computable(type).
 void dequantize_row(GgmlType type, const std::byte* row, int64_t cols, float* out);
 
 // Floats to a row, as ggml's reference quantiser does, bit for bit.

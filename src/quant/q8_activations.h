@@ -20,6 +20,11 @@ struct Q8Row {
   float* scales = nullptr;
   int16_t* sums = nullptr;
 };
+struct ConstQ8Row {
+  const int8_t* values = nullptr;
+  const float* scales = nullptr;
+  const int16_t* sums = nullptr;
+};
 
 // A row in memory: its values at byte 0, the other parts at these offsets. Each part is padded to 64 bytes.
 constexpr size_t q8_part_bytes(size_t n) {
@@ -40,6 +45,11 @@ inline Q8Row q8_row_at(std::byte* memory, size_t cols) {
   return {.values = reinterpret_cast<int8_t*>(memory),
           .scales = reinterpret_cast<float*>(memory + q8_scales_offset(cols)),
           .sums = reinterpret_cast<int16_t*>(memory + q8_sums_offset(cols))};
+}
+inline ConstQ8Row q8_row_at(const std::byte* memory, size_t cols) {
+  return {.values = reinterpret_cast<const int8_t*>(memory),
+          .scales = reinterpret_cast<const float*>(memory + q8_scales_offset(cols)),
+          .sums = reinterpret_cast<const int16_t*>(memory + q8_sums_offset(cols))};
 }
 
 }  // namespace flexinfer
