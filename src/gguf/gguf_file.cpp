@@ -67,7 +67,7 @@ Status GgufFile::add_tensors(std::vector<TensorInfo>&& tensors, const std::vecto
     const auto [found, is_new] = index_.emplace(tensors[i].name, tensors_.size());
     if (!is_new) {
       return refuse(paths_[tensors[i].extent.file], entry_offsets[i],
-                    fmt::format("tensor {} occurs twice", quoted(tensors[i].name)));
+                    fmt::format("tensor {} occurs twice", quote(tensors[i].name)));
     }
     tensors_.push_back(std::move(tensors[i]));
   }

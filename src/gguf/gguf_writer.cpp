@@ -89,7 +89,7 @@ struct GgufWriter::Impl {
 
 ByteSink& GgufWriter::Impl::pair(std::string_view key) {
   if (key.empty()) refuse("a metadata key is empty");
-  if (!keys.emplace(key).second) refuse(fmt::format("metadata key {} is given twice", quoted(key)));
+  if (!keys.emplace(key).second) refuse(fmt::format("metadata key {} is given twice", quote(key)));
   ++n_pairs;
   pairs.text(key);
   return pairs;
@@ -188,10 +188,10 @@ void GgufWriter::add_tensor(std::string_view name, GgmlType type, std::span<cons
   if (name.empty()) impl.refuse("a tensor has no name");
   if (!size) {
     impl.refuse(fmt::format("tensor {} has dimensions that are impossible in {}, which comes in blocks of {}",
-                            quoted(name), ggml_type_info(type).name, ggml_type_info(type).block_elements));
+                            quote(name), ggml_type_info(type).name, ggml_type_info(type).block_elements));
   }
   if (!impl.tensor_names.emplace(name).second) {
-    impl.refuse(fmt::format("tensor {} is given twice", quoted(name)));
+    impl.refuse(fmt::format("tensor {} is given twice", quote(name)));
   }
   impl.tensors.push_back({std::string(name), type, {dims.begin(), dims.end()}, size.value_or(0)});
 }
@@ -237,7 +237,7 @@ Status GgufWriter::finish() {
   if (!impl.file) impl.refuse("finish is called before begin_data");
   if (impl.tensor < impl.tensors.size()) {
     const PlannedTensor& planned = impl.tensors[impl.tensor];
-    impl.refuse(fmt::format("tensor {} has {} bytes, {} were given", quoted(planned.name), planned.size_bytes,
+    impl.refuse(fmt::format("tensor {} has {} bytes, {} were given", quote(planned.name), planned.size_bytes,
                             impl.written));
   }
   if (impl.wrong_call) return tl::unexpected(*impl.wrong_call);

@@ -51,7 +51,7 @@ std::string describe(const MetadataValue& value) {
         } else if constexpr (kIsNumber<T>) {
           return fmt::format("{}", held);
         } else if constexpr (std::is_same_v<T, std::string>) {
-          return "the text " + quoted(held);
+          return "the text " + quote(held);
         } else if constexpr (std::is_same_v<T, StringList>) {
           return fmt::format("a list of {} texts", held.size());
         } else if constexpr (std::is_same_v<T, NestedArray>) {
@@ -66,7 +66,7 @@ std::string describe(const MetadataValue& value) {
 tl::unexpected<Error> wrong_kind(std::string_view key, const MetadataValue& value,
                                  std::string_view expected) {
   return make_error(ErrorCode::kCorrupt,
-                    fmt::format("metadata key {} holds {}, not {}", quoted(key), describe(value), expected));
+                    fmt::format("metadata key {} holds {}, not {}", quote(key), describe(value), expected));
 }
 
 template <class To>

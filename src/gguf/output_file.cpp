@@ -66,13 +66,17 @@ OutputFile::~OutputFile() {
 }
 
 Status OutputFile::reserve(uint64_t size_bytes) {
-  if (size_bytes == 0 || ::fallocate(fd_, 0, 0, file_offset(size_bytes)) == 0) return {};
-  if (errno == EOPNOTSUPP || errno == ENOSYS) return {};
-  if (errno != ENOSPC) return failed("reserve room for", errno);
+  // Asked before, for a reservation that fails may fill the disk for a moment.
   struct statvfs status {};
-  const uint64_t free_bytes = ::fstatvfs(fd_, &status) == 0 ? status.f_bavail * status.f_frsize : 0;
-  return make_error(ErrorCode::kIo, fmt::format("cannot write {}: it takes {}, and {} are free on its disk",
-                                                path_, format_bytes(size_bytes), format_bytes(free_bytes)));
+  const bool is_known = ::fstatvfs(fd_, &status) == 0 && status.f_blocks > 0;
+  const uint64_t free_bytes = is_known ? status.f_bavail * status.f_frsize : UINT64_MAX;
+  if (size_bytes > free_bytes) {
+    return make_error(ErrorCode::kIo, fmt::format("cannot write {}: it takes {}, and {} are free on its disk",
+                                                  path_, format_bytes(size_bytes), format_bytes(free_bytes)));
+  }
+  if (size_bytes == 0 || ::fallocate(fd_, 0, 0, file_offset(size_bytes)) == 0) return {};
+  if (errno == EOPNOTSUPP || errno == ENOSYS) return {};  // then the disk may still fill up on the way
+  return failed("reserve room for", errno);
 }
 
 Status OutputFile::append(std::span<const std::byte> bytes) {

@@ -18,7 +18,9 @@ namespace {
 
 constexpr uint64_t kSmallestPair = 8 + 1 + 4 + 1;           // bytes: a key of one letter and a bool
 constexpr uint64_t kSmallestEntry = 8 + 1 + 4 + 8 + 4 + 8;  // bytes: a tensor of one dimension
-constexpr uint64_t kMostElements = uint64_t{1} << 62;       // keeps every product of dimensions in 64 bits
+constexpr uint64_t kMostPairs = uint64_t{1} << 16;     // some hundred times what models have: these bound
+constexpr uint64_t kMostTensors = uint64_t{1} << 20;   // the memory that a hostile file can claim
+constexpr uint64_t kMostElements = uint64_t{1} << 62;  // keeps every product of dimensions in 64 bits
 
 class PartReader {
  public:
@@ -29,6 +31,7 @@ class PartReader {
  private:
   Status read_magic();
   Status read_version();
+  Result<uint64_t> read_count(uint64_t unit_bytes, uint64_t most, std::string_view what);
   Status read_metadata(uint64_t n_pairs);
   PartKey* split_key(std::string_view key);
   Status note_key(std::string_view key, uint64_t offset);
@@ -50,8 +53,8 @@ Result<Part> PartReader::read() {
   part_.alignment = kDefaultAlignment;
   FLEX_CHECK(read_magic());
   FLEX_CHECK(read_version());
-  FLEX_TRY(const uint64_t n_tensors, cursor_.number<uint64_t>("the number of tensors"));
-  FLEX_TRY(const uint64_t n_pairs, cursor_.number<uint64_t>("the number of metadata keys"));
+  FLEX_TRY(const uint64_t n_tensors, read_count(kSmallestEntry, kMostTensors, "tensors"));
+  FLEX_TRY(const uint64_t n_pairs, read_count(kSmallestPair, kMostPairs, "metadata keys"));
   FLEX_CHECK(read_metadata(n_pairs));
   FLEX_CHECK(read_directory(n_tensors));
   FLEX_CHECK(place_tensors());
@@ -65,7 +68,7 @@ Status PartReader::read_magic() {
   FLEX_CHECK(cursor_.read(magic.data(), magic.size(), "the first bytes"));
   if (magic == kMagic) return {};
   return cursor_.error_at(0, ErrorCode::kCorrupt,
-                          fmt::format("not a GGUF file: it begins with {}", quoted(magic)));
+                          fmt::format("not a GGUF file: it begins with {}", quote(magic)));
 }
 
 Status PartReader::read_version() {
@@ -86,15 +89,24 @@ Status PartReader::read_version() {
   return unsupported(fmt::format("GGUF version {} is unknown: versions 2 and 3 are read", version));
 }
 
+// A number of things that follow, each of at least `unit_bytes`.
+Result<uint64_t> PartReader::read_count(uint64_t unit_bytes, uint64_t most, std::string_view what) {
+  const uint64_t at = cursor_.offset();
+  FLEX_TRY(const uint64_t count, cursor_.number<uint64_t>(what));
+  FLEX_CHECK(cursor_.require(count, unit_bytes, what));
+  if (count <= most) return count;
+  return cursor_.error_at(at, ErrorCode::kUnsupported,
+                          fmt::format("{} {}: {} at most are read", count, what, most));
+}
+
 Status PartReader::read_metadata(uint64_t n_pairs) {
-  FLEX_CHECK(cursor_.require(n_pairs, kSmallestPair, "metadata keys"));
   std::string key;
   for (uint64_t i = 0; i < n_pairs; ++i) {
     const uint64_t at = cursor_.offset();
     FLEX_CHECK(read_name(key, "a metadata key"));
     if (part_.metadata.find(key) != nullptr) {
       return cursor_.error_at(at, ErrorCode::kCorrupt,
-                              fmt::format("metadata key {} occurs twice", quoted(key)));
+                              fmt::format("metadata key {} occurs twice", quote(key)));
     }
     const uint64_t value_at = cursor_.offset();
     FLEX_TRY(MetadataValue value, read_value(cursor_));
@@ -135,11 +147,10 @@ Status PartReader::read_name(std::string& name, std::string_view what) {
   if (name.size() <= kLongestName) return {};
   return cursor_.error_at(at, ErrorCode::kCorrupt,
                           fmt::format("{} is {} bytes long, {} at most are allowed: {}", what, name.size(),
-                                      kLongestName, quoted(name)));
+                                      kLongestName, quote(name)));
 }
 
 Status PartReader::read_directory(uint64_t n_tensors) {
-  FLEX_CHECK(cursor_.require(n_tensors, kSmallestEntry, "entries of tensors"));
   part_.tensors.resize(n_tensors);
   part_.entry_offsets.reserve(n_tensors);
   for (TensorInfo& tensor : part_.tensors) {
@@ -159,7 +170,7 @@ Status PartReader::read_entry(TensorInfo& tensor) {
   if (tensor.extent.offset % part_.alignment != 0) {
     return cursor_.error_at(at, ErrorCode::kCorrupt,
                             fmt::format("tensor {} has offset {}, which is not aligned to {}",
-                                        quoted(tensor.name), tensor.extent.offset, part_.alignment));
+                                        quote(tensor.name), tensor.extent.offset, part_.alignment));
   }
   return {};
 }
@@ -169,7 +180,7 @@ Status PartReader::read_dims(TensorInfo& tensor) {
   FLEX_TRY(tensor.n_dims, cursor_.number<uint32_t>("a tensor's number of dimensions"));
   if (tensor.n_dims < 1 || tensor.n_dims > kMostDims) {
     return cursor_.error_at(at, ErrorCode::kCorrupt,
-                            fmt::format("tensor {} has {} dimensions, not 1 to {}", quoted(tensor.name),
+                            fmt::format("tensor {} has {} dimensions, not 1 to {}", quote(tensor.name),
                                         tensor.n_dims, kMostDims));
   }
   uint64_t n_elements = 1;
@@ -179,7 +190,7 @@ Status PartReader::read_dims(TensorInfo& tensor) {
     if (tensor.dims[i] == 0 || tensor.dims[i] > kMostElements / n_elements) {
       return cursor_.error_at(
           dim_at, ErrorCode::kCorrupt,
-          fmt::format("tensor {} has an impossible dimension: {}", quoted(tensor.name), tensor.dims[i]));
+          fmt::format("tensor {} has an impossible dimension: {}", quote(tensor.name), tensor.dims[i]));
     }
     n_elements *= tensor.dims[i];
   }
@@ -195,9 +206,9 @@ Status PartReader::read_tensor_type(TensorInfo& tensor) {
     return cursor_.error_at(
         at, ErrorCode::kUnsupported,
         removed.empty()
-            ? fmt::format("tensor {} has the unknown type {}", quoted(tensor.name), id)
+            ? fmt::format("tensor {} has the unknown type {}", quote(tensor.name), id)
             : fmt::format("tensor {} has type {} ({}), which GGML has removed: convert the model again",
-                          quoted(tensor.name), removed, id));
+                          quote(tensor.name), removed, id));
   }
   tensor.type = type->type;
   const std::optional<uint64_t> row = row_bytes(tensor.type, tensor.cols());
@@ -210,7 +221,7 @@ Status PartReader::read_tensor_type(TensorInfo& tensor) {
       at, ErrorCode::kCorrupt,
       fmt::format("tensor {}: {} rows of {} elements are impossible in {}, which comes in blocks "
                   "of {}",
-                  quoted(tensor.name), tensor.rows(), tensor.cols(), type->name, type->block_elements));
+                  quote(tensor.name), tensor.rows(), tensor.cols(), type->name, type->block_elements));
 }
 
 Status PartReader::place_tensors() {
@@ -224,7 +235,7 @@ Status PartReader::place_tensors() {
           part_.entry_offsets[i], ErrorCode::kCorrupt,
           fmt::format("tensor {} needs a file of {} bytes, but the file has {}: it is truncated "
                       "(was the download complete?)",
-                      quoted(tensor.name), end.value_or(UINT64_MAX), part_.file_bytes));
+                      quote(tensor.name), end.value_or(UINT64_MAX), part_.file_bytes));
     }
     tensor.extent.file = file_index_;
     tensor.extent.offset = *begin;

@@ -15,7 +15,7 @@ bool is_plain(char c) {
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
+std::string quote(std::string_view text) {
   std::string out = "'";
   for (const char c : text.substr(0, kLongestQuote)) {
     if (is_plain(c)) {

@@ -8,6 +8,6 @@ namespace flexinfer {
 
 // 'text' in quotes. Quotes, backslashes, control characters and all bytes outside ASCII become \xNN; a text
 // of more than 64 bytes is cut and ends in "...".
-std::string quoted(std::string_view text);
+std::string quote(std::string_view text);
 
 }  // namespace flexinfer
