@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "flexinfer/error.h"
@@ -52,5 +53,8 @@ Result<CacheType> parse_cache_type(std::string_view name);
 
 // "4GiB", "500MB", "1.5G", "4096": powers of 1024 for B K M G T and KiB..TiB, of 1000 for KB..TB. kUsage otherwise.
 Result<uint64_t> parse_size(std::string_view text);
+
+// "3.83 GiB", "512 KiB", "17 B": for people, three significant digits.
+std::string format_bytes(uint64_t bytes);
 
 }  // namespace flexinfer

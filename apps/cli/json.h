@@ -1,0 +1,23 @@
+// The JSON that scripts read. Its keys are stable.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "flexinfer/stats.h"
+#include "flexinfer/tools.h"
+
+namespace flexinfer::cli {
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(const PlanSummary& plan);
+Json to_json(const SessionStats& stats, const PlanSummary& plan);
+Json to_json(const MachineInfo& machine);
+Json to_json(const ModelInfo& model);
+
+// The one object that a command prints. Bytes that are not UTF-8 are replaced.
+void print_json(const Json& json);
+
+}  // namespace flexinfer::cli

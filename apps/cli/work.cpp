@@ -1,0 +1,68 @@
+#include "work.h"
+
+#include "failure.h"
+#include "terminal.h"
+
+namespace flexinfer::cli {
+namespace {
+
+Engine open_engine(const std::string& path, const EngineOptions& options, const OutputOptions& output) {
+  Engine engine = unwrap(Engine::open(path, options));
+  if (!output.quiet) {
+    if (!output.json) say_plan(path, engine.plan());
+    say_notes(engine.notes());
+  }
+  return engine;
+}
+
+}  // namespace
+
+OpenModel::OpenModel(const std::string& path, const EngineOptions& options, const OutputOptions& output,
+                     const Interrupt& interrupt)
+    : engine_(open_engine(path, options, output)), session_(unwrap(engine_.new_session())) {
+  session_.set_stop_token(interrupt.token());
+  if (!output.quiet) say_notes(session_.notes());
+}
+
+void say_notes(const std::vector<std::string>& notes) {
+  for (const std::string& note : notes)
+    say("note: {}", printable(note));
+}
+
+void say_plan(const std::string& path, const PlanSummary& plan) {
+  if (plan.streamed_bytes_per_sweep == 0) {
+    say("{}: all {} of weights stay in memory (budget {})", printable(path), format_bytes(plan.model_bytes),
+        format_bytes(plan.budget_bytes));
+  } else {
+    say("{}: of {} of weights {} stay in memory, {} stream for each token (budget {})", printable(path),
+        format_bytes(plan.model_bytes), format_bytes(plan.locked_bytes),
+        format_bytes(plan.streamed_bytes_per_sweep), format_bytes(plan.budget_bytes));
+  }
+  say("predicted: {} tok/s of at most {} (bound by {}), first token after {}; context {}{}",
+      format_figure(plan.predicted_decode_tok_s), format_figure(plan.bound_decode_tok_s), plan.limit,
+      format_seconds(plan.predicted_first_token_seconds), plan.context_length,
+      plan.context_reduced ? ", reduced to fit the budget" : "");
+}
+
+void say_resources(const SessionStats& stats, const PlanSummary& plan, bool verbose) {
+  const double seconds = stats.prefill_seconds + stats.decode_seconds;
+  say("read {}, waited for reads {} of the time; peak {} resident of a budget of {}",
+      format_bytes(stats.bytes_read), format_percent(seconds > 0 ? stats.stall_seconds / seconds : 0),
+      format_bytes(stats.peak_resident_bytes), format_bytes(plan.budget_bytes));
+  if (!verbose) return;
+  say("load {}, prefill {} ({} tok/s), decode {}; {} sweeps, {} waited", format_seconds(stats.load_seconds),
+      format_seconds(stats.prefill_seconds), format_figure(stats.prefill_tok_s()),
+      format_seconds(stats.decode_seconds), stats.sweeps, format_seconds(stats.stall_seconds));
+}
+
+std::vector<std::string> all_notes(const Engine& engine, const Session& session) {
+  std::vector<std::string> notes = engine.notes();
+  notes.insert(notes.end(), session.notes().begin(), session.notes().end());
+  return notes;
+}
+
+bool shows_progress(const OutputOptions& output) {
+  return !output.quiet && stderr_is_terminal();
+}
+
+}  // namespace flexinfer::cli
