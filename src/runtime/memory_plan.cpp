@@ -1,0 +1,200 @@
+#include "runtime/memory_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/bytes.h"
+
+namespace flexinfer {
+namespace {
+
+constexpr int64_t kDefaultContext = 4096;
+constexpr int64_t kLeastContext = 128;       // a shorter default would cut off an ordinary prompt
+constexpr int64_t kDefaultBatch = 512;
+constexpr uint64_t kCacheShare = 4;          // the default KV cache takes at most this part of the budget
+constexpr uint64_t kActivationShare = 32;    // so do the activations of the default batch
+constexpr uint64_t kSlotShare = 16;          // and the slots
+constexpr uint64_t kMostSlotBytes = 32 * kMiB;  // more does not make a disk faster
+constexpr uint64_t kPageTableShare = 256;    // page tables and allocator slack, in proportion to what is mapped
+
+// What is fixed once options, model and budget are known; the rest of the budget is for weights.
+struct Fixed {
+  int64_t context_length = 0;
+  bool context_reduced = false;
+  BatchLimits batch;
+  KvCacheShape cache;
+  uint64_t cache_bytes = 0;
+  uint64_t activation_bytes = 0;
+  uint64_t process_bytes = 0;
+  uint64_t constant_bytes = 0;
+
+  uint64_t total() const { return cache_bytes + activation_bytes + process_bytes + constant_bytes; }
+};
+
+int64_t choose_context(const Model& model, const EngineOptions& options, uint64_t position_bytes) {
+  if (options.context_length > 0) return options.context_length;
+  const int64_t wanted = std::min(model.hyperparameters.context_length, kDefaultContext);
+  const auto affordable = static_cast<int64_t>(options.budget_bytes / kCacheShare / position_bytes);
+  return std::max(std::min(wanted, affordable), std::min(wanted, kLeastContext));
+}
+
+BatchLimits batch_limits(const EngineOptions& options, int64_t n_tokens, int64_t context_length) {
+  return {n_tokens, options.logits_everywhere ? n_tokens : 1, context_length, options.n_threads};
+}
+
+// The largest default batch whose activations stay within their share; a single token where even that is too much.
+int64_t choose_batch(const Model& model, const EngineOptions& options, int64_t context_length) {
+  if (options.batch > 0) return std::min(options.batch, context_length);
+  int64_t batch = std::min(kDefaultBatch, context_length);
+  while (batch > 1 && Transformer::activation_bytes(model, batch_limits(options, batch, context_length)) >
+                          options.budget_bytes / kActivationShare) {
+    batch /= 2;
+  }
+  return batch;
+}
+
+Result<Fixed> fix_sizes(const Model& model, const EngineOptions& options, const PlanInputs& inputs) {
+  Fixed fixed;
+  FLEX_TRY(const KvCacheShape one, kv_cache_shape(model.hyperparameters, options.cache_type, 1));
+  fixed.context_length = choose_context(model, options, one.position_bytes());
+  fixed.context_reduced =
+      options.context_length == 0 && fixed.context_length < model.hyperparameters.context_length;
+  fixed.batch =
+      batch_limits(options, choose_batch(model, options, fixed.context_length), fixed.context_length);
+  fixed.cache = one;
+  fixed.cache.context_length = fixed.context_length;
+  fixed.cache_bytes = align_up(fixed.cache.bytes(), kPageBytes);
+  // A sampler ranks the whole vocabulary: a logit, an id and a probability for each token.
+  const uint64_t sampler_bytes = static_cast<uint64_t>(model.hyperparameters.vocab_size) * 16;
+  fixed.activation_bytes = Transformer::activation_bytes(model, fixed.batch) + sampler_bytes;
+  fixed.process_bytes = inputs.program_bytes + options.budget_bytes / kPageTableShare;
+  fixed.constant_bytes = model.schedule.constant_bytes();
+  return fixed;
+}
+
+uint64_t slot_pool_bytes(const EngineOptions& options) {
+  if (options.slot_bytes > 0) return options.slot_bytes;
+  return std::min(options.budget_bytes / kSlotShare, kMostSlotBytes);
+}
+
+Result<ResidencyPlan> plan_weights(const Model& model, const EngineOptions& options, const Fixed& fixed) {
+  const uint64_t taken = fixed.total();
+  PlanRequest request;
+  request.weight_bytes = options.budget_bytes - std::min(options.budget_bytes, taken);
+  request.slot_bytes = slot_pool_bytes(options);
+  request.lock = options.lock;
+  request.preserve = options.preserve;
+  return plan_residency(model.schedule, request);
+}
+
+// The smallest budget for which `enough(fixed, weight bytes)` holds. What is fixed grows more slowly than the budget, so
+// bisection finds it.
+template <class Enough>
+uint64_t smallest_budget(const Model& model, EngineOptions options, const PlanInputs& inputs, Enough enough) {
+  uint64_t low = 0;
+  uint64_t high = uint64_t{1} << 50;
+  while (low + kPageBytes < high) {
+    options.budget_bytes = low + (high - low) / 2;
+    const Result<Fixed> fixed = fix_sizes(model, options, inputs);
+    const bool works = fixed && fixed->total() <= options.budget_bytes &&
+                       enough(*fixed, options.budget_bytes - fixed->total());
+    (works ? high : low) = options.budget_bytes;
+  }
+  return align_up(high, 64 * kKiB);
+}
+
+void estimate_speed(const Model& model, const PlanInputs& inputs, const ResidencyPlan& residency,
+                    PlanSummary& summary) {
+  uint64_t swept_bytes = 0;
+  double multiply_adds = 0;
+  for (const WeightStep& step : model.schedule.steps) {
+    swept_bytes += step.extent.size;
+    multiply_adds += static_cast<double>(step.rows) * static_cast<double>(step.cols);
+  }
+  const MachineProfile& machine = inputs.profile;
+  const double disk = static_cast<double>(summary.streamed_bytes_per_sweep) / machine.disk_bytes_per_second;
+  const double memory = static_cast<double>(swept_bytes) / machine.memory_bytes_per_second;
+  const double compute = multiply_adds / machine.multiply_adds_per_second;
+  const double bound = std::max({disk, memory, compute, 1e-9});
+  summary.limit = bound == disk ? "disk" : bound == memory ? "memory" : "compute";
+  summary.bound_decode_tok_s = 1.0 / bound;
+  summary.predicted_decode_tok_s = 1.0 / bound;
+  const double first_sweep = static_cast<double>(residency.arena_bytes + summary.streamed_bytes_per_sweep);
+  summary.predicted_first_token_seconds = std::max(first_sweep / machine.disk_bytes_per_second, compute);
+  summary.profile_measured = machine.disk_measured;
+}
+
+void summarise_layers(const Model& model, const ResidencyPlan& residency, PlanSummary& summary) {
+  summary.layers.resize(static_cast<size_t>(model.schedule.n_layers) + 1);
+  for (size_t i = 0; i < model.schedule.steps.size(); ++i) {
+    const WeightStep& step = model.schedule.steps[i];
+    LayerPlan& layer = summary.layers[static_cast<size_t>(step.layer)];
+    const uint64_t locked = static_cast<uint64_t>(residency.steps[i].rows) * step.row_bytes;
+    layer.layer = step.layer;
+    layer.locked_bytes += locked;
+    layer.streamed_bytes += step.extent.size - locked;
+  }
+}
+
+PlanSummary summarise(const Model& model, const EngineOptions& options, const PlanInputs& inputs, const Fixed& fixed,
+                      const ResidencyPlan& residency) {
+  PlanSummary summary;
+  summary.model_bytes = model.schedule.matrix_bytes() + model.schedule.constant_bytes();
+  summary.budget_bytes = options.budget_bytes;
+  const uint64_t least = minimum_weight_bytes(model.schedule);
+  const uint64_t all = full_weight_bytes(model.schedule);
+  summary.minimum_budget_bytes =
+      smallest_budget(model, options, inputs, [&](const Fixed&, uint64_t weights) { return weights >= least; });
+  summary.full_budget_bytes =
+      smallest_budget(model, options, inputs, [&](const Fixed&, uint64_t weights) { return weights >= all; });
+  summary.locked_bytes = residency.arena_bytes + fixed.constant_bytes;
+  summary.slot_bytes = residency.slot_bytes() + residency.lookup_bytes;
+  summary.kv_cache_bytes = fixed.cache_bytes;
+  summary.activation_bytes = fixed.activation_bytes;
+  summary.process_bytes = fixed.process_bytes;
+  summary.streamed_bytes_per_sweep = residency.streamed_bytes_per_sweep;
+  summary.context_length = fixed.context_length;
+  summary.batch = fixed.batch.n_tokens;
+  summary.context_reduced = fixed.context_reduced;
+  estimate_speed(model, inputs, residency, summary);
+  summarise_layers(model, residency, summary);
+  return summary;
+}
+
+tl::unexpected<Error> too_small(const Model& model, const EngineOptions& options, const PlanInputs& inputs,
+                                const Fixed& fixed) {
+  const uint64_t least = minimum_weight_bytes(model.schedule);
+  const uint64_t minimum =
+      smallest_budget(model, options, inputs, [&](const Fixed&, uint64_t weights) { return weights >= least; });
+  return make_error(
+      ErrorCode::kBudgetTooSmall,
+      fmt::format("a budget of {} is too small: the smallest that works is {}KiB ({}); at {} the process takes {}, the "
+                  "KV cache {}, activations {}, norms {} and the buffers for reading weights {}",
+                  format_bytes(options.budget_bytes), minimum / kKiB, format_bytes(minimum),
+                  format_bytes(options.budget_bytes), format_bytes(fixed.process_bytes),
+                  format_bytes(fixed.cache_bytes), format_bytes(fixed.activation_bytes),
+                  format_bytes(fixed.constant_bytes), format_bytes(least)));
+}
+
+}  // namespace
+
+Result<MemoryPlan> plan_memory(const Model& model, const EngineOptions& options, const PlanInputs& inputs) {
+  FLEX_TRY(const Fixed fixed, fix_sizes(model, options, inputs));
+  if (fixed.total() + minimum_weight_bytes(model.schedule) > options.budget_bytes) {
+    return too_small(model, options, inputs, fixed);
+  }
+  MemoryPlan plan;
+  FLEX_TRY(plan.residency, plan_weights(model, options, fixed));
+  plan.summary = summarise(model, options, inputs, fixed, plan.residency);
+  plan.cache = fixed.cache;
+  plan.batch = fixed.batch;
+  plan.options = options;
+  plan.options.context_length = fixed.context_length;
+  plan.options.batch = fixed.batch.n_tokens;
+  plan.options.slot_bytes = plan.residency.slot_bytes();
+  return plan;
+}
+
+}  // namespace flexinfer

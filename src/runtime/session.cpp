@@ -1,0 +1,198 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "io/async_reader.h"
+#include "residency/mapped_source.h"
+#include "residency/weight_store.h"
+#include "runtime/session_impl.h"
+
+namespace flexinfer {
+namespace {
+
+constexpr uint64_t kTellingBytes = 64 * kMiB;  // fewer say little about a disk's speed
+
+Result<std::vector<File>> open_files(const Engine::Impl& engine, std::vector<std::string>& notes) {
+  std::vector<File> files;
+  const bool mapped = engine.plan.options.io == IoMode::kMmap;
+  for (const std::string& path : engine.paths) {
+    FLEX_TRY(File file, mapped ? File::open_buffered(path) : File::open_direct(path));
+    if (!mapped && !file.direct()) {
+      notes.push_back(fmt::format(
+          "{}: the filesystem refuses direct I/O; reading through the page cache, dropping what was read", path));
+    }
+    files.push_back(std::move(file));
+  }
+  return files;
+}
+
+Result<std::unique_ptr<AsyncReader>> make_reader(IoMode mode, std::span<const File> files, unsigned depth,
+                                                 std::vector<std::string>& notes) {
+  if (mode == IoMode::kThreads) return make_thread_reader(files, depth);
+  if (mode == IoMode::kUring) return make_uring_reader(files, depth);
+  std::string note;
+  auto reader = make_best_reader(files, depth, &note);
+  if (!note.empty()) notes.push_back(note);
+  return reader;
+}
+
+Result<std::unique_ptr<WeightSource>> make_source(const Engine::Impl& engine, std::span<const File> files,
+                                                  std::vector<std::string>& notes) {
+  const WeightSchedule& schedule = engine.model.schedule;
+  const IoMode mode = engine.plan.options.io;
+  if (mode == IoMode::kMmap) return MappedSource::create(schedule, files);
+  const ResidencyPlan& plan = engine.plan.residency;
+  FLEX_TRY(auto reader, make_reader(mode, files, reader_depth(plan), notes));
+  const Lookahead lookahead = mode == IoMode::kSync ? Lookahead::kNone : Lookahead::kSweep;
+  return WeightStore::create(schedule, plan, files, std::move(reader), lookahead);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Session::Impl>> Session::Impl::create(std::shared_ptr<const Engine::Impl> engine) {
+  const MemoryPlan& plan = engine->plan;
+  auto impl = std::make_unique<Impl>(engine, plan.options.n_threads);
+  FLEX_TRY(impl->files, open_files(*engine, impl->notes));
+  FLEX_TRY(impl->cache, KvCache::allocate(plan.cache));
+  FLEX_TRY(impl->weights, make_source(*engine, impl->files, impl->notes));
+  impl->notes.insert(impl->notes.end(), impl->weights->notes().begin(), impl->weights->notes().end());
+  const Compute compute{*engine->kernels, impl->pool};
+  FLEX_TRY(impl->transformer,
+           Transformer::create(engine->model, plan.batch, compute, *impl->weights, impl->cache));
+  impl->batch.reserve(static_cast<size_t>(plan.batch.n_tokens));
+  impl->stats.load_seconds = seconds_since(engine->opened_ns);
+  return impl;
+}
+
+Session::Impl::Meter Session::Impl::start_meter() const { return {now_ns(), weights->stats()}; }
+
+Status Session::Impl::check(std::span<const Token> tokens) const {
+  const int64_t vocab_size = engine->model.hyperparameters.vocab_size;
+  for (Token token : tokens) {
+    if (token < 0 || token >= vocab_size) {
+      return make_error(ErrorCode::kUsage,
+                        fmt::format("token {} is outside the vocabulary of {} tokens", token, vocab_size));
+    }
+  }
+  const int64_t context_length = engine->plan.options.context_length;
+  if (n_tokens + static_cast<int64_t>(tokens.size()) > context_length) {
+    return make_error(ErrorCode::kUsage,
+                      fmt::format("{} tokens do not fit the context of {}: raise --ctx (and --budget)",
+                                  n_tokens + static_cast<int64_t>(tokens.size()), context_length));
+  }
+  return {};
+}
+
+Result<std::span<const float>> Session::Impl::forward(std::span<const Token> tokens, bool all_logits,
+                                                      bool last_logits, bool another_follows,
+                                                      const std::function<void(double)>& on_progress) {
+  batch.clear();
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const bool wanted = all_logits || (last_logits && i + 1 == tokens.size());
+    batch.push_back({tokens[i], static_cast<int32_t>(n_tokens + static_cast<int64_t>(i)), 0, wanted});
+  }
+  const Meter meter = start_meter();
+  FLEX_TRY(const std::span<const float> logits, transformer->forward(batch, another_follows, on_progress));
+  n_tokens += static_cast<int64_t>(tokens.size());
+  if (stats.sweeps++ == 0) note_disk_speed(meter);
+  return logits;
+}
+
+// A sweep that waited for the disk most of its time has measured it.
+void Session::Impl::note_disk_speed(const Meter& meter) {
+  const ReadStats reads = weights->stats();
+  const double seconds = seconds_since(meter.start_ns);
+  const uint64_t bytes = reads.bytes_read - meter.reads.bytes_read;
+  const double stalled = static_cast<double>(reads.stall_ns - meter.reads.stall_ns) * 1e-9;
+  if (bytes < kTellingBytes || stalled < seconds / 2) return;
+  record_disk_speed(engine->paths.front(), static_cast<double>(bytes) / seconds);
+}
+
+Result<std::span<const float>> Session::Impl::append(std::span<const Token> tokens, bool another_follows,
+                                                     const std::function<void(double)>& on_progress) {
+  FLEX_CHECK(check(tokens));
+  const Meter meter = start_meter();
+  const auto largest = static_cast<size_t>(engine->plan.batch.n_tokens);
+  const size_t n_batches = (tokens.size() + largest - 1) / largest;
+  std::span<const float> logits;
+  for (size_t i = 0; i < n_batches; ++i) {
+    const bool last = i + 1 == n_batches;
+    const auto part = tokens.subspan(i * largest, std::min(largest, tokens.size() - i * largest));
+    auto share = [&](double done) { on_progress((static_cast<double>(i) + done) / static_cast<double>(n_batches)); };
+    FLEX_TRY(logits, forward(part, false, last, !last || another_follows,
+                             on_progress ? std::function<void(double)>(share) : nullptr));
+  }
+  stats.prefill_tokens += static_cast<int64_t>(tokens.size());
+  stats.prefill_seconds += seconds_since(meter.start_ns);
+  return logits;
+}
+
+Result<std::span<const float>> Session::Impl::decode(Token token, bool another_follows) {
+  FLEX_CHECK(check({&token, 1}));
+  const Meter meter = start_meter();
+  FLEX_TRY(const std::span<const float> logits, forward({&token, 1}, false, true, another_follows, {}));
+  const ReadStats reads = weights->stats();
+  stats.decode_tokens += 1;
+  stats.decode_seconds += seconds_since(meter.start_ns);
+  stats.decode_stall_seconds += static_cast<double>(reads.stall_ns - meter.reads.stall_ns) * 1e-9;
+  // Bytes belong to the sweep they were read for: what was there before it counts, what it read ahead does not.
+  stats.decode_bytes_read +=
+      (reads.bytes_read - reads.ahead_bytes) - (meter.reads.bytes_read - meter.reads.ahead_bytes);
+  return logits;
+}
+
+SessionStats Session::Impl::current_stats() const {
+  SessionStats current = stats;
+  const ReadStats reads = weights->stats();
+  current.bytes_read = reads.bytes_read;
+  current.stall_seconds = static_cast<double>(reads.stall_ns) * 1e-9;
+  current.peak_resident_bytes = peak_resident_bytes();
+  return current;
+}
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+Session::~Session() = default;
+
+Result<std::span<const float>> Session::append(std::span<const Token> tokens) {
+  if (tokens.empty()) return make_error(ErrorCode::kUsage, "there is nothing to append: give at least one token");
+  return impl_->append(tokens, true, {});
+}
+
+Status Session::append_with_logits(std::span<const Token> tokens,
+                                   const std::function<Status(size_t, std::span<const float>)>& on_logits) {
+  Impl& impl = *impl_;
+  if (!impl.engine->plan.options.logits_everywhere) {
+    return make_error(ErrorCode::kUsage, "logits of every position need an engine opened with logits_everywhere");
+  }
+  FLEX_CHECK(impl.check(tokens));
+  const auto largest = static_cast<size_t>(impl.engine->plan.batch.n_tokens);
+  const auto vocab_size = static_cast<size_t>(impl.engine->model.hyperparameters.vocab_size);
+  for (size_t begin = 0; begin < tokens.size(); begin += largest) {
+    const auto part = tokens.subspan(begin, std::min(largest, tokens.size() - begin));
+    FLEX_TRY(const std::span<const float> logits,
+             impl.forward(part, true, true, begin + largest < tokens.size(), {}));
+    for (size_t i = 0; i < part.size(); ++i) {
+      FLEX_CHECK(on_logits(begin + i, logits.subspan(i * vocab_size, vocab_size)));
+    }
+  }
+  return {};
+}
+
+Result<GenerateResult> Session::generate(const GenerateRequest& request,
+                                         const std::function<void(const GenerateProgress&)>& on_progress,
+                                         const std::function<void(double)>& on_prefill) {
+  return impl_->generate(request, on_progress, on_prefill);
+}
+
+void Session::clear() { impl_->n_tokens = 0; }
+int64_t Session::n_tokens() const { return impl_->n_tokens; }
+void Session::set_stop_token(std::stop_token stop) { impl_->weights->set_stop_token(std::move(stop)); }
+SessionStats Session::stats() const { return impl_->current_stats(); }
+const std::vector<std::string>& Session::notes() const { return impl_->notes; }
+
+}  // namespace flexinfer

@@ -1,0 +1,57 @@
+// What a Session holds: the weights' source, the cache, the forward pass and the counts.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "io/file.h"
+#include "model/kv_cache.h"
+#include "model/transformer.h"
+#include "residency/weight_source.h"
+#include "runtime/engine_impl.h"
+
+namespace flexinfer {
+
+struct Session::Impl {
+  static Result<std::unique_ptr<Impl>> create(std::shared_ptr<const Engine::Impl> engine);
+
+  // What sweeps cost: read before and after a phase.
+  struct Meter {
+    uint64_t start_ns = 0;
+    ReadStats reads;
+  };
+  Meter start_meter() const;
+
+  // Appends one batch at the end of the sequence. Its tokens are within the limits.
+  Result<std::span<const float>> forward(std::span<const Token> tokens, bool all_logits, bool last_logits,
+                                         bool another_follows, const std::function<void(double)>& on_progress);
+  // Appends tokens in batches; logits after the last. `another_follows`: whether a sweep comes after these.
+  Result<std::span<const float>> append(std::span<const Token> tokens, bool another_follows,
+                                        const std::function<void(double)>& on_progress);
+  Result<std::span<const float>> decode(Token token, bool another_follows);
+  Status check(std::span<const Token> tokens) const;
+  Result<GenerateResult> generate(const GenerateRequest& request,
+                                  const std::function<void(const GenerateProgress&)>& on_progress,
+                                  const std::function<void(double)>& on_prefill);
+  SessionStats current_stats() const;
+  void note_disk_speed(const Meter& meter);
+
+  std::shared_ptr<const Engine::Impl> engine;
+  std::vector<File> files;
+  ThreadPool pool;
+  KvCache cache;
+  std::unique_ptr<WeightSource> weights;
+  std::unique_ptr<Transformer> transformer;
+  int64_t n_tokens = 0;
+  SessionStats stats;
+  std::vector<std::string> notes;
+  std::vector<BatchToken> batch;  // of the current forward pass
+
+  Impl(std::shared_ptr<const Engine::Impl> engine_impl, int n_threads)
+      : engine(std::move(engine_impl)), pool(n_threads) {}
+};
+
+}  // namespace flexinfer
