@@ -10,6 +10,10 @@ namespace {
 
 constexpr uint64_t kWindowBytes = 256 * kKiB;
 
+std::string amount(uint64_t count, uint64_t unit_bytes) {
+  return unit_bytes == 1 ? fmt::format("{} bytes", count) : fmt::format("{} x {} bytes", count, unit_bytes);
+}
+
 }  // namespace
 
 HeaderCursor::HeaderCursor(const File& file) : file_(file) {}
@@ -17,15 +21,14 @@ HeaderCursor::HeaderCursor(const File& file) : file_(file) {}
 Status HeaderCursor::require(uint64_t count, uint64_t unit_bytes, std::string_view what) const {
   const uint64_t left = file_.size() - offset_;
   if (count > left / unit_bytes) {
-    return error(
-        ErrorCode::kCorrupt,
-        fmt::format("{}: {} x {} bytes are needed, {} are left of the file's {}: it is corrupt or truncated",
-                    what, count, unit_bytes, left, file_.size()));
+    return error(ErrorCode::kCorrupt,
+                 fmt::format("{}: {} are needed, {} are left of the file's {}: it is corrupt or truncated",
+                             what, amount(count, unit_bytes), left, file_.size()));
   }
   if (offset_ + count * unit_bytes > kLargestHeaderBytes) {
     return error(ErrorCode::kUnsupported,
-                 fmt::format("{}: {} x {} bytes would make the header larger than {}", what, count,
-                             unit_bytes, format_bytes(kLargestHeaderBytes)));
+                 fmt::format("{}: {} would make the header larger than {}", what, amount(count, unit_bytes),
+                             format_bytes(kLargestHeaderBytes)));
   }
   return {};
 }

@@ -13,9 +13,9 @@
 
 namespace flexinfer::gguf {
 
-// What a header may take: twenty times the largest vocabularies. It bounds the memory that a hostile file can
+// What a header may take: ten times the largest vocabularies. It bounds the memory that a hostile file can
 // claim.
-inline constexpr uint64_t kLargestHeaderBytes = 256 * kMiB;
+inline constexpr uint64_t kLargestHeaderBytes = 128 * kMiB;
 
 // Nothing is read, and nothing may be allocated, for bytes that the file does not have: every read and
 // `require` are checked first. Errors name the file and the byte at which the reading stands. The file must
