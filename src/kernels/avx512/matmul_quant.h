@@ -1,4 +1,5 @@
-// Products of quantised weights and 8-bit activations (Q8Row), for AVX-512 F, BW, DQ, VL and VNNI.
+// Products of quantised weights and 8-bit activations (Q8Row), for AVX-512 F, BW, DQ,
+// VL and VNNI.
 // One MatmulFn per weight type; the contract is MatmulArgs in kernels/kernel_table.h.
 #pragma once
 

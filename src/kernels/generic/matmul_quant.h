@@ -1,4 +1,5 @@
-// Products of quantised weights and 8-bit activations (Q8Row), in plain C++: the meaning the other instruction sets are tested against.
+// Products of quantised weights and 8-bit activations (Q8Row), in plain C++: the meaning that the other
+// instruction sets are tested against.
 // One MatmulFn per weight type; the contract is MatmulArgs in kernels/kernel_table.h.
 #pragma once
 
