@@ -1,0 +1,49 @@
+# Shared by the scripts; sourced, not run. What the project needs from Debian 12, seen from a machine that has nothing.
+
+build_packages=(g++ cmake ninja-build pkg-config ccache
+  liburing-dev nlohmann-json3-dev libcli11-dev libfmt-dev libexpected-dev libpcre2-dev libutf8proc-dev)
+test_packages=(libgtest-dev)
+check_packages=(git python3 clang-format)
+
+say() { printf '== %s\n' "$*"; }
+
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+is_installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+
+# need_packages NAME...: installs those that are missing, or says what to install where it cannot.
+need_packages() {
+  if ! command -v dpkg-query >/dev/null; then
+    say "not a Debian system: it is up to you to have what these packages hold: $*"
+    return
+  fi
+  local missing=() as_root=() name
+  for name in "$@"; do
+    is_installed "$name" || missing+=("$name")
+  done
+  ((${#missing[@]} == 0)) && return
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null || die "packages are missing; as root, run: apt-get install ${missing[*]}"
+    as_root=(sudo)
+  fi
+  say "installing with apt-get: ${missing[*]}"
+  "${as_root[@]}" apt-get update || say "the lists of packages could not be renewed: trying with those that are here"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" ||
+    die "apt-get could not install: ${missing[*]}"
+}
+
+# build PRESET [CMAKE-OPTION...] [-- BUILD-OPTION...]: configures and builds build/PRESET, with ccache when it is there.
+build() {
+  local preset=$1 configure=()
+  shift
+  while (($# > 0)) && [[ $1 != -- ]]; do
+    configure+=("$1")
+    shift
+  done
+  command -v ccache >/dev/null && configure+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  say "configuring and building build/$preset"
+  cmake --preset "$preset" "${configure[@]}" && cmake --build --preset "$preset" "${@:2}"
+}
