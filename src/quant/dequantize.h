@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/ggml_type.h"
+#include "quant/half.h"
 
 namespace flexinfer {
 
@@ -19,11 +20,5 @@ void dequantize_row(GgmlType type, const std::byte* row, int64_t cols, float* ou
 // Floats to a row, as ggml's reference quantiser does, bit for bit.
 // Types: F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1; false for others (nothing is written).
 bool quantize_row(GgmlType type, const float* in, int64_t cols, std::byte* row);
-
-// IEEE half and bfloat16, round to nearest even; NaN stays NaN.
-float half_to_float(uint16_t bits);
-uint16_t float_to_half(float value);
-float bfloat16_to_float(uint16_t bits);
-uint16_t float_to_bfloat16(float value);
 
 }  // namespace flexinfer

@@ -1,6 +1,6 @@
-#include <bit>
+#include "quant/half.h"
 
-#include "quant/dequantize.h"
+#include <bit>
 
 namespace flexinfer {
 namespace {
@@ -15,17 +15,6 @@ constexpr uint32_t kRebias = (127 - 15) << 23;  // between the exponents of the 
 
 }  // namespace
 
-float half_to_float(uint16_t bits) {
-  const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
-  const uint32_t magnitude = bits & 0x7fffu;
-  if (magnitude >= kHalfInfinity) return std::bit_cast<float>(sign | kInfinity | (magnitude << 13));
-  if (magnitude < 0x0400) {  // zero or subnormal: a multiple of 2^-24
-    const float value = static_cast<float>(magnitude) * 0x1p-24f;
-    return sign != 0 ? -value : value;
-  }
-  return std::bit_cast<float>(sign | ((magnitude << 13) + kRebias));
-}
-
 uint16_t float_to_half(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   const uint32_t sign = (bits >> 16) & 0x8000u;
@@ -39,10 +28,6 @@ uint16_t float_to_half(float value) {
   }
   const uint32_t odd = (magnitude >> 13) & 1;
   return static_cast<uint16_t>(sign | ((magnitude - kRebias + 0x0fff + odd) >> 13));
-}
-
-float bfloat16_to_float(uint16_t bits) {
-  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
 }
 
 uint16_t float_to_bfloat16(float value) {

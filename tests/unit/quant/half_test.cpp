@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "quant/dequantize.h"
+#include "quant/half.h"
 
 namespace flexinfer {
 namespace {
