@@ -38,23 +38,22 @@ void multiply_tile(const MatmulArgs& args, int64_t first_row, int64_t first_toke
   }
 }
 
-template <class Row, int kRows>
-void multiply_rows(const MatmulArgs& args, int64_t first_row) {
-  int64_t token = 0;
-  for (; token + kTokenTile <= args.n_tokens; token += kTokenTile) {
-    multiply_tile<Row, kRows, kTokenTile>(args, first_row, token);
+// The tokens from `token` on, in tiles of kTokens, then of half as many.
+template <class Row, int kRows, int kTokens>
+void multiply_tokens(const MatmulArgs& args, int64_t first_row, int64_t token) {
+  for (; token + kTokens <= args.n_tokens; token += kTokens) {
+    multiply_tile<Row, kRows, kTokens>(args, first_row, token);
   }
-  for (; token < args.n_tokens; token++)
-    multiply_tile<Row, kRows, 1>(args, first_row, token);
+  if constexpr (kTokens > 1) multiply_tokens<Row, kRows, kTokens / 2>(args, first_row, token);
 }
 
 template <class Row>
 void multiply(const MatmulArgs& args) {
   int64_t row = 0;
   for (; row + kRowTile <= args.n_rows; row += kRowTile)
-    multiply_rows<Row, kRowTile>(args, row);
+    multiply_tokens<Row, kRowTile, kTokenTile>(args, row, 0);
   for (; row < args.n_rows; row++)
-    multiply_rows<Row, 1>(args, row);
+    multiply_tokens<Row, 1, kTokenTile>(args, row, 0);
 }
 
 }  // namespace flexinfer::avx2

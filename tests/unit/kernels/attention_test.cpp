@@ -1,0 +1,182 @@
+#include <cmath>
+#include <cstring>
+#include <tuple>
+
+#include "quant/dequantize.h"
+#include "unit/kernels/kernel_fixture.h"
+
+namespace flexinfer {
+namespace {
+
+GgmlType tensor_type(CacheType type) {
+  if (type == CacheType::kF32) return GgmlType::kF32;
+  return type == CacheType::kF16 ? GgmlType::kF16 : GgmlType::kQ8_0;
+}
+
+class Attention : public testing::TestWithParam<std::tuple<const KernelTable*, CacheType>> {
+ protected:
+  const KernelTable& kernels() const { return *std::get<0>(GetParam()); }
+  CacheType type() const { return std::get<1>(GetParam()); }
+  CacheStoreFn store() const { return kernels().cache_store[static_cast<size_t>(type())]; }
+  AttentionScoresFn scores() const { return kernels().attention_scores[static_cast<size_t>(type())]; }
+  AttentionValuesFn values() const { return kernels().attention_values[static_cast<size_t>(type())]; }
+
+  std::vector<int64_t> head_dims() const {
+    if (type() == CacheType::kQ8_0) return {32, 64, 96, 128, 256};
+    return {1, 8, 13, 16, 64, 80, 100, 128};
+  }
+
+  // n rows of a cache, made by the scalar reference; they end where memory ends.
+  void fill_cache(int64_t n, int64_t head_dim, const GuardedBuffer& cache) {
+    const std::vector<float> rows = normal_floats(random_, static_cast<size_t>(n * head_dim));
+    ASSERT_TRUE(quantize_row(tensor_type(type()), rows.data(), n * head_dim, cache.data()));
+  }
+
+  size_t cache_bytes(int64_t n, int64_t head_dim) const {
+    return static_cast<size_t>(n) * cache_row_bytes(type(), head_dim);
+  }
+
+  std::vector<float> row_of(const GuardedBuffer& cache, int64_t p, int64_t head_dim) const {
+    std::vector<float> row(static_cast<size_t>(head_dim));
+    dequantize_row(tensor_type(type()), cache.data() + cache_bytes(p, head_dim), head_dim, row.data());
+    return row;
+  }
+
+  std::mt19937 random_{11};
+};
+
+TEST_P(Attention, StoresTheBytesOfTheReference) {
+  for (int64_t head_dim : head_dims()) {
+    for (float deviation : {1e-6f, 0.01f, 1.0f, 300.0f, 3e5f}) {
+      const GuardedFloats in(normal_floats(random_, static_cast<size_t>(head_dim), deviation));
+      const size_t bytes = cache_bytes(1, head_dim);
+      const GuardedBuffer row(bytes);
+      std::vector<std::byte> expected(bytes);
+      ASSERT_TRUE(quantize_row(tensor_type(type()), in.data(), head_dim, expected.data()));
+      store()(in.data(), row.data(), head_dim);
+      EXPECT_EQ(std::memcmp(row.data(), expected.data(), bytes), 0)
+          << head_dim << ", deviation " << deviation;
+    }
+  }
+}
+
+// Ways of rounding differ where a value lies in the middle of two: n + 0.5 for integers, odd n above 2048 for
+// halves.
+TEST_P(Attention, StoresTiesAsTheReference) {
+  const GuardedFloats in(256);
+  for (size_t i = 0; i < 128; i++)
+    in[i] = static_cast<float>(i) - 63.5f;
+  for (size_t block = 0; block < 128; block += 32)
+    in[block] = 127.0f;  // the scale of the block is 1
+  for (size_t i = 128; i < 256; i++)
+    in[i] = static_cast<float>(2048 + i);
+  std::vector<std::byte> row(cache_bytes(1, 256));
+  std::vector<std::byte> expected(row.size());
+  ASSERT_TRUE(quantize_row(tensor_type(type()), in.data(), 256, expected.data()));
+  store()(in.data(), row.data(), 256);
+  EXPECT_EQ(row, expected);
+}
+
+TEST_P(Attention, StoresZeros) {
+  const std::vector<float> zeros(64, 0.0f);
+  std::vector<std::byte> row(cache_bytes(1, 64), std::byte{0xff});
+  store()(zeros.data(), row.data(), 64);
+  EXPECT_EQ(row, std::vector<std::byte>(row.size()));
+}
+
+TEST_P(Attention, ScoresAgreeWithDoubles) {
+  for (int64_t head_dim : head_dims()) {
+    for (int64_t n : {1, 3, 4, 17, 50}) {
+      const GuardedBuffer keys(cache_bytes(n, head_dim));
+      ASSERT_NO_FATAL_FAILURE(fill_cache(n, head_dim, keys));
+      const GuardedFloats q(normal_floats(random_, static_cast<size_t>(head_dim)));
+      const GuardedFloats out(static_cast<size_t>(n));
+      const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
+      scores()(q.data(), keys.data(), n, head_dim, scale, out.data());
+      for (int64_t p = 0; p < n; p++) {
+        const std::vector<float> key = row_of(keys, p, head_dim);
+        double expected = 0;
+        double magnitude = 0;
+        for (size_t d = 0; d < key.size(); d++) {
+          expected += static_cast<double>(q[d]) * static_cast<double>(key[d]);
+          magnitude += std::fabs(static_cast<double>(q[d]) * static_cast<double>(key[d]));
+        }
+        ASSERT_NEAR(out[static_cast<size_t>(p)], expected * scale, 5e-7 * magnitude * scale)
+            << head_dim << ", position " << p;
+      }
+    }
+  }
+}
+
+TEST_P(Attention, AScoreDoesNotDependOnItsNeighbours) {
+  constexpr int64_t kPositions = 23;
+  for (int64_t head_dim : head_dims()) {
+    const GuardedBuffer keys(cache_bytes(kPositions, head_dim));
+    ASSERT_NO_FATAL_FAILURE(fill_cache(kPositions, head_dim, keys));
+    const std::vector<float> q = normal_floats(random_, static_cast<size_t>(head_dim));
+    std::vector<float> all(kPositions);
+    scores()(q.data(), keys.data(), kPositions, head_dim, 0.3f, all.data());
+    for (int64_t first = 0; first < kPositions; first++) {
+      for (int64_t n = 1; first + n <= kPositions; n++) {
+        const GuardedFloats some(static_cast<size_t>(n));
+        scores()(q.data(), keys.data() + cache_bytes(first, head_dim), n, head_dim, 0.3f, some.data());
+        ASSERT_TRUE(same_bits(some.copy(),
+                              std::span(all).subspan(static_cast<size_t>(first), static_cast<size_t>(n))))
+            << head_dim << ", from " << first;
+      }
+    }
+  }
+}
+
+TEST_P(Attention, ValuesAgreeWithDoubles) {
+  for (int64_t head_dim : head_dims()) {
+    for (int64_t n : {1, 2, 7, 200}) {
+      const GuardedBuffer cache(cache_bytes(n, head_dim));
+      ASSERT_NO_FATAL_FAILURE(fill_cache(n, head_dim, cache));
+      const GuardedFloats weights(normal_floats(random_, static_cast<size_t>(n)));
+      const GuardedFloats out(static_cast<size_t>(head_dim));
+      values()(weights.data(), cache.data(), n, head_dim, out.data());
+      std::vector<double> expected(out.size());
+      std::vector<double> magnitude(out.size());
+      for (int64_t p = 0; p < n; p++) {
+        const std::vector<float> row = row_of(cache, p, head_dim);
+        for (size_t d = 0; d < row.size(); d++) {
+          const double term =
+              static_cast<double>(weights[static_cast<size_t>(p)]) * static_cast<double>(row[d]);
+          expected[d] += term;
+          magnitude[d] += std::fabs(term);
+        }
+      }
+      for (size_t d = 0; d < out.size(); d++) {
+        ASSERT_NEAR(out[d], expected[d], 1e-6 * magnitude[d]) << head_dim << ", element " << d << " of " << n;
+      }
+    }
+  }
+}
+
+// Summed position by position: what comes after the last weight that is not zero changes nothing.
+TEST_P(Attention, ValuesAreSummedInTheOrderOfPositions) {
+  for (int64_t head_dim : head_dims()) {
+    const GuardedBuffer cache(cache_bytes(40, head_dim));
+    ASSERT_NO_FATAL_FAILURE(fill_cache(40, head_dim, cache));
+    std::vector<float> weights = normal_floats(random_, 40);
+    std::fill(weights.begin() + 17, weights.end(), 0.0f);
+    std::vector<float> all(static_cast<size_t>(head_dim));
+    std::vector<float> some(all.size());
+    values()(weights.data(), cache.data(), 40, head_dim, all.data());
+    values()(weights.data(), cache.data(), 17, head_dim, some.data());
+    EXPECT_TRUE(same_bits(all, some)) << head_dim;
+  }
+}
+
+constexpr std::array kCaches = {CacheType::kF32, CacheType::kF16, CacheType::kQ8_0};
+
+INSTANTIATE_TEST_SUITE_P(Tables, Attention,
+                         testing::Combine(testing::ValuesIn(available_tables()), testing::ValuesIn(kCaches)),
+                         [](const auto& test) {
+                           return std::string(std::get<0>(test.param)->name) + "_" +
+                                  std::string(ggml_type_info(tensor_type(std::get<1>(test.param))).name);
+                         });
+
+}  // namespace
+}  // namespace flexinfer

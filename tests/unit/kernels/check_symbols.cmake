@@ -1,0 +1,20 @@
+# Of several copies of an inline function the linker keeps any one. A copy that an instruction set's objects hold must
+# therefore name that instruction set, or a processor without it may be made to run it.
+# Arguments: NM, and OBJECTS, the object files of the kernels.
+set(leaked "")
+foreach(object ${OBJECTS})
+  if(NOT object MATCHES "/(avx2|avx512)/[^/]*$")
+    continue()
+  endif()
+  set(folder ${CMAKE_MATCH_1})
+  execute_process(COMMAND ${NM} --demangle --defined-only ${object} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCHALL "[^\n]+ [WVu] [^\n]+" shared "${symbols}")
+  foreach(symbol ${shared})
+    if(NOT symbol MATCHES "flexinfer::${folder}::")
+      string(APPEND leaked "\n${object}: ${symbol}")
+    endif()
+  endforeach()
+endforeach()
+if(leaked)
+  message(FATAL_ERROR "inline functions compiled for one instruction set that others may be linked with:${leaked}")
+endif()
