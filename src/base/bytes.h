@@ -16,14 +16,16 @@ inline constexpr uint64_t kGiB = 1024 * kMiB;
 inline constexpr uint64_t kPageBytes = 4096;  // unit of direct I/O: covers 512- and 4096-byte logical blocks
 inline constexpr uint64_t kHugePageBytes = 2 * kMiB;
 
-// Reads "4GiB", "1.5G", "500MB", "4096": `B K M G T` and `KiB MiB GiB TiB` are powers of 1024, `KB MB GB TB` of 1000.
-// Case is ignored. kUsage on anything else, on a negative number and on more than 2^63 bytes.
+// Reads "4GiB", "1.5G", "500MB", "4096": `B K M G T` and `KiB MiB GiB TiB` are powers of 1024, `KB MB GB TB`
+// of 1000. Case is ignored. kUsage on anything else, on a negative number and on more than 2^63 bytes.
 Result<uint64_t> parse_size(std::string_view text);
 
 // "3.83 GiB", "512 KiB", "17 B": for people, three significant digits.
 std::string format_bytes(uint64_t bytes);
 
-constexpr uint64_t align_down(uint64_t value, uint64_t alignment) { return value / alignment * alignment; }
+constexpr uint64_t align_down(uint64_t value, uint64_t alignment) {
+  return value / alignment * alignment;
+}
 constexpr uint64_t align_up(uint64_t value, uint64_t alignment) {
   return align_down(value + alignment - 1, alignment);
 }

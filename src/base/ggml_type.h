@@ -1,5 +1,5 @@
-// Every tensor type of GGML by id, name and block size: what a GGUF file may hold, whether or not it can be computed.
-// Ids and sizes: the GGUF specification and ggml's type table.
+// Every tensor type of GGML by id, name and block size: what a GGUF file may hold, whether or not it can be
+// computed. Ids and sizes: the GGUF specification and ggml's type table.
 #pragma once
 
 #include <cstdint>

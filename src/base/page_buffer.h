@@ -9,9 +9,9 @@
 
 namespace flexinfer {
 
-// Owns one anonymous mapping of exactly `size()` bytes (rounded up to a page), starting on a 2 MiB border so that
-// transparent huge pages apply: I/O into ordinary pages can cost two thirds of a fast disk's bandwidth. The pages are
-// zero and not resident before they are touched. Move-only; thread-compatible.
+// Owns one anonymous mapping of exactly `size()` bytes (rounded up to a page), starting on a 2 MiB border so
+// that transparent huge pages apply: I/O into ordinary pages can cost two thirds of a fast disk's bandwidth.
+// The pages are zero and not resident before they are touched. Move-only; thread-compatible.
 class PageBuffer {
  public:
   PageBuffer() = default;

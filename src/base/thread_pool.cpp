@@ -13,8 +13,8 @@
 namespace flexinfer {
 namespace {
 
-// Long enough to bridge the gap between two regions of a forward pass, short enough not to burn a core that waits for
-// the disk.
+// Long enough to bridge the gap between two regions of a forward pass, short enough not to burn a core that
+// waits for the disk.
 constexpr int kSpins = 4000;
 
 void cpu_relax() {
@@ -86,7 +86,8 @@ ThreadPool::~ThreadPool() {
   stopping_.store(true, std::memory_order_relaxed);
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  for (std::thread& thread : threads_)
+    thread.join();
 }
 
 void ThreadPool::run(FunctionRef<void(int, int)> fn) {
@@ -99,7 +100,8 @@ void ThreadPool::run(FunctionRef<void(int, int)> fn) {
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();
   fn(0, n_threads_);
-  for (int left = pending_.load(std::memory_order_acquire); left != 0;) left = wait_for_change(pending_, left);
+  for (int left = pending_.load(std::memory_order_acquire); left != 0;)
+    left = wait_for_change(pending_, left);
 }
 
 void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t, int64_t)> fn) {

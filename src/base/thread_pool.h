@@ -10,8 +10,8 @@
 
 namespace flexinfer {
 
-// The part of [0, n) that worker `index` of `count` works on: contiguous, sizes differ by at most one `grain`, and
-// borders fall on multiples of `grain`.
+// The part of [0, n) that worker `index` of `count` works on: contiguous, sizes differ by at most one
+// `grain`, and borders fall on multiples of `grain`.
 struct Range {
   int64_t begin = 0;
   int64_t end = 0;
@@ -22,8 +22,8 @@ Range static_range(int64_t n, int index, int count, int64_t grain = 1);
 int available_processors();
 
 // `run` is called from one thread at a time, the owner; it takes part as worker 0. Idle workers spin for some
-// microseconds, then sleep in the kernel, so a busy neighbour on a core costs its share and no more. Regions must not
-// nest. `fn` must not throw. Destruction joins the workers.
+// microseconds, then sleep in the kernel, so a busy neighbour on a core costs its share and no more. Regions
+// must not nest. `fn` must not throw. Destruction joins the workers.
 class ThreadPool {
  public:
   explicit ThreadPool(int n_threads);  // at least 1; 1 starts no thread
