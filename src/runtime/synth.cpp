@@ -1,0 +1,243 @@
+#include "runtime/synth.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <functional>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/page_buffer.h"
+#include "base/thread_pool.h"
+#include "gguf/gguf_writer.h"
+#include "runtime/random_weights.h"
+#include "runtime/synth_vocabulary.h"
+
+namespace flexinfer {
+namespace {
+
+constexpr uint64_t kChunkBytes = 4 * kMiB;
+constexpr float kRmsEpsilon = 1e-5f;
+constexpr double kLogitDeviation = 4;  // wide enough that the best token is clear of the others
+
+// name, vocabulary, hidden, layers, heads, kv heads, ffn, context, rope base, tied
+constexpr SynthShape kShapes[] = {
+    {"tiny", 512, 256, 4, 4, 2, 768, 512, 10000},
+    {"smollm-135m", 49152, 576, 30, 9, 3, 1536, 2048, 10000, true},
+    {"tinyllama-1.1b", 32000, 2048, 22, 32, 4, 5632, 2048, 10000},
+    {"llama2-7b", 32000, 4096, 32, 32, 32, 11008, 4096, 10000},
+    {"mistral-7b", 32000, 4096, 32, 32, 8, 14336, 32768, 10000},
+    {"llama3-8b", 128256, 4096, 32, 32, 8, 14336, 8192, 500000},
+    {"llama2-13b", 32000, 5120, 40, 40, 40, 13824, 4096, 10000},
+    {"codellama-34b", 32000, 8192, 48, 64, 8, 22016, 16384, 1000000},
+    {"llama2-70b", 32000, 8192, 80, 64, 8, 28672, 4096, 10000},
+};
+
+struct FileType {
+  GgmlType type;
+  uint32_t number;
+};
+
+// llama.cpp's number of a file whose matrices are all of one type.
+std::optional<uint32_t> file_type(GgmlType type) {
+  using enum GgmlType;
+  static constexpr FileType kFileTypes[] = {{kF32, 0},   {kF16, 1},   {kQ4_0, 2},  {kQ4_1, 3},  {kQ8_0, 7},
+                                            {kQ5_0, 8},  {kQ5_1, 9},  {kQ2_K, 10}, {kQ3_K, 11}, {kQ4_K, 14},
+                                            {kQ5_K, 16}, {kQ6_K, 18}, {kBF16, 32}};
+  const auto* found = std::ranges::find(kFileTypes, type, &FileType::type);
+  if (found == std::end(kFileTypes)) return std::nullopt;
+  return found->number;
+}
+
+// A matrix whose product with a vector of ones' size has ones' size again.
+SynthTensor matrix(std::string name, GgmlType type, uint64_t cols, uint64_t rows) {
+  return {std::move(name), type, {cols, rows}, 1 / std::sqrt(static_cast<double>(cols))};
+}
+
+SynthTensor norm(std::string name, uint64_t size) {
+  return {std::move(name), GgmlType::kF32, {size}, 0};
+}
+
+void add_layer(std::vector<SynthTensor>& tensors, const SynthShape& shape, GgmlType type, uint64_t layer) {
+  const uint64_t hidden_dim = shape.hidden_dim;
+  const uint64_t kv_dim = shape.n_kv_heads * shape.head_dim();
+  const auto named = [&](std::string_view role) { return fmt::format("blk.{}.{}.weight", layer, role); };
+  tensors.push_back(matrix(named("attn_q"), type, hidden_dim, hidden_dim));
+  tensors.push_back(matrix(named("attn_k"), type, hidden_dim, kv_dim));
+  tensors.push_back(matrix(named("attn_v"), type, hidden_dim, kv_dim));
+  tensors.push_back(matrix(named("attn_output"), type, hidden_dim, hidden_dim));
+  tensors.push_back(matrix(named("ffn_gate"), type, hidden_dim, shape.ffn_dim));
+  tensors.push_back(matrix(named("ffn_up"), type, hidden_dim, shape.ffn_dim));
+  tensors.push_back(matrix(named("ffn_down"), type, shape.ffn_dim, hidden_dim));
+  tensors.push_back(norm(named("attn_norm"), hidden_dim));
+  tensors.push_back(norm(named("ffn_norm"), hidden_dim));
+}
+
+void set_hyperparameters(GgufWriter& writer, const SynthShape& shape) {
+  const auto set = [&](std::string_view key, uint64_t value) {
+    writer.set_u32(fmt::format("llama.{}", key), static_cast<uint32_t>(value));
+  };
+  set("vocab_size", shape.vocab_size);
+  set("context_length", shape.context_length);
+  set("embedding_length", shape.hidden_dim);
+  set("block_count", shape.n_layers);
+  set("feed_forward_length", shape.ffn_dim);
+  set("attention.head_count", shape.n_heads);
+  set("attention.head_count_kv", shape.n_kv_heads);
+  set("rope.dimension_count", shape.head_dim());
+  writer.set_f32("llama.rope.freq_base", shape.rope_base);
+  writer.set_f32("llama.attention.layer_norm_rms_epsilon", kRmsEpsilon);
+}
+
+void set_vocabulary(GgufWriter& writer, uint64_t vocab_size) {
+  const SynthVocabulary vocabulary = make_synth_vocabulary(vocab_size);
+  writer.set_text("tokenizer.ggml.model", "llama");
+  writer.set_text("tokenizer.ggml.pre", "default");
+  writer.set_texts("tokenizer.ggml.tokens", vocabulary.tokens);
+  writer.set_f32s("tokenizer.ggml.scores", vocabulary.scores);
+  writer.set_i32s("tokenizer.ggml.token_type", vocabulary.types);
+  writer.set_u32("tokenizer.ggml.bos_token_id", kSynthBegin);
+  writer.set_u32("tokenizer.ggml.eos_token_id", kSynthEnd);
+  writer.set_u32("tokenizer.ggml.unknown_token_id", kSynthUnknown);
+  writer.set_bool("tokenizer.ggml.add_bos_token", true);
+  writer.set_bool("tokenizer.ggml.add_eos_token", false);
+}
+
+void set_metadata(GgufWriter& writer, const SynthShape& shape, uint32_t file_type_number) {
+  writer.set_text("general.architecture", "llama");
+  writer.set_text("general.name", fmt::format("{} (synthetic)", shape.name));
+  writer.set_u32("general.file_type", file_type_number);
+  writer.set_u32("general.quantization_version", 2);
+  set_hyperparameters(writer, shape);
+  set_vocabulary(writer, shape.vocab_size);
+}
+
+Status check_rows(const SynthShape& shape, const std::vector<SynthTensor>& tensors) {
+  for (const SynthTensor& tensor : tensors) {
+    if (row_bytes(tensor.type, tensor.dims[0])) continue;
+    const GgmlTypeInfo& info = ggml_type_info(tensor.type);
+    return make_error(
+        ErrorCode::kUsage,
+        fmt::format("{} cannot be written in {}: rows of {} have {} elements, and {} comes in blocks of "
+                    "{}; try Q4_0 or Q8_0",
+                    shape.name, info.name, tensor.name, tensor.dims[0], info.name, info.block_elements));
+  }
+  return {};
+}
+
+// A run of bytes of one tensor.
+struct Chunk {
+  const SynthTensor* tensor;
+  uint64_t offset;
+  uint64_t size;
+};
+
+RandomWeights weights_of(const SynthTensor& tensor, uint64_t seed) {
+  return {tensor.type, tensor.deviation, seed, tensor.name};
+}
+
+std::vector<Chunk> cut_into_chunks(const std::vector<SynthTensor>& tensors) {
+  std::vector<Chunk> chunks;
+  for (const SynthTensor& tensor : tensors) {
+    const uint64_t size = *row_bytes(tensor.type, tensor.dims[0]) * (tensor.n_parameters() / tensor.dims[0]);
+    const uint64_t most = align_down(kChunkBytes, weights_of(tensor, 0).unit_bytes());
+    for (uint64_t offset = 0; offset < size; offset += most) {
+      chunks.push_back({&tensor, offset, std::min(most, size - offset)});
+    }
+  }
+  return chunks;
+}
+
+void fill(const Chunk& chunk, uint64_t seed, std::byte* out) {
+  if (chunk.tensor->deviation > 0) {
+    weights_of(*chunk.tensor, seed).fill(chunk.offset, {out, chunk.size});
+  } else {
+    std::fill_n(reinterpret_cast<float*>(out), chunk.size / sizeof(float), 1.0f);
+  }
+}
+
+// While one thread writes a chunk, the other makes the next.
+Status write_chunks(GgufWriter& writer, const std::vector<Chunk>& chunks, uint64_t seed,
+                    FunctionRef<bool(uint64_t, uint64_t)> progress) {
+  std::array<PageBuffer, 2> buffers;
+  for (PageBuffer& buffer : buffers) {
+    FLEX_TRY(buffer, PageBuffer::allocate(kChunkBytes));
+  }
+  const uint64_t total_bytes = std::transform_reduce(chunks.begin(), chunks.end(), uint64_t{0}, std::plus<>(),
+                                                     [](const Chunk& chunk) { return chunk.size; });
+  uint64_t done_bytes = 0;
+  ThreadPool pool(2);
+  fill(chunks[0], seed, buffers[0].data());
+  for (size_t i = 0; i < chunks.size(); ++i) {
+    Status written;
+    pool.run([&](int worker, int) {
+      if (worker == 0) written = writer.append({buffers[i % 2].data(), chunks[i].size});
+      if (worker == 1 && i + 1 < chunks.size()) fill(chunks[i + 1], seed, buffers[(i + 1) % 2].data());
+    });
+    FLEX_CHECK(written);
+    done_bytes += chunks[i].size;
+    if (!progress(done_bytes, total_bytes)) return make_error(ErrorCode::kCancelled, "cancelled");
+  }
+  return {};
+}
+
+}  // namespace
+
+uint64_t SynthTensor::n_parameters() const {
+  return std::accumulate(dims.begin(), dims.end(), uint64_t{1}, std::multiplies<>());
+}
+
+uint64_t SynthShape::n_parameters() const {
+  uint64_t sum = 0;
+  for (const SynthTensor& tensor : synth_tensors(*this, GgmlType::kF32))
+    sum += tensor.n_parameters();
+  return sum;
+}
+
+std::span<const SynthShape> synth_shapes() {
+  return kShapes;
+}
+
+const SynthShape* find_synth_shape(std::string_view name) {
+  const auto* found = std::ranges::find(kShapes, name, &SynthShape::name);
+  return found == std::end(kShapes) ? nullptr : found;
+}
+
+std::vector<SynthTensor> synth_tensors(const SynthShape& shape, GgmlType type) {
+  SynthTensor head = matrix("output.weight", type, shape.hidden_dim, shape.vocab_size);
+  head.deviation *= kLogitDeviation;
+  SynthTensor embedding = head;
+  embedding.name = "token_embd.weight";
+  if (!shape.is_tied) embedding.deviation = 1;
+  std::vector<SynthTensor> tensors = {std::move(embedding)};
+  for (uint64_t layer = 0; layer < shape.n_layers; ++layer)
+    add_layer(tensors, shape, type, layer);
+  tensors.push_back(norm("output_norm.weight", shape.hidden_dim));
+  if (!shape.is_tied) tensors.push_back(std::move(head));
+  return tensors;
+}
+
+Status write_synthetic_model(const SynthShape& shape, GgmlType type, const std::string& path, uint64_t seed,
+                             FunctionRef<bool(uint64_t done_bytes, uint64_t total_bytes)> progress) {
+  const std::optional<uint32_t> file_type_number = file_type(type);
+  if (!file_type_number || !RandomWeights::supports(type)) {
+    return make_error(ErrorCode::kUsage,
+                      fmt::format("there are no synthetic weights in {}; try Q4_0, Q8_0 or F16",
+                                  ggml_type_info(type).name));
+  }
+  const std::vector<SynthTensor> tensors = synth_tensors(shape, type);
+  FLEX_CHECK(check_rows(shape, tensors));
+  GgufWriter writer(path);
+  set_metadata(writer, shape, *file_type_number);
+  for (const SynthTensor& tensor : tensors)
+    writer.add_tensor(tensor.name, tensor.type, tensor.dims);
+  FLEX_CHECK(writer.begin_data());
+  FLEX_CHECK(write_chunks(writer, cut_into_chunks(tensors), seed, progress));
+  return writer.finish();
+}
+
+}  // namespace flexinfer
