@@ -242,7 +242,8 @@ uint64_t lookup_row_bytes(const WeightSchedule& schedule) {
 
 uint64_t full_weight_bytes(const WeightSchedule& schedule) {
   const WeightStep& embedding = schedule.embedding;
-  return sweep_arena_bytes(schedule) + (schedule.tied_embedding ? 0 : locked_cost(embedding, embedding.rows));
+  return kLookupRows * lookup_row_bytes(schedule) + sweep_arena_bytes(schedule) +
+         (schedule.tied_embedding ? 0 : locked_cost(embedding, embedding.rows));
 }
 
 uint64_t minimum_weight_bytes(const WeightSchedule& schedule) {
@@ -257,15 +258,15 @@ Result<ResidencyPlan> plan_residency(const WeightSchedule& schedule, const PlanR
   }
   ResidencyPlan plan;
   plan.steps.resize(schedule.steps.size());
-  uint64_t available = request.weight_bytes;
-  if (request.lock != LockPolicy::kNone && available >= full_weight_bytes(schedule)) {
+  // Wanted even where every row is to be locked: the first sweep begins with rows of an embedding that it has yet to read.
+  plan.lookup_bytes = kLookupRows * lookup_row_bytes(schedule);
+  const uint64_t available = request.weight_bytes - plan.lookup_bytes;
+  if (request.lock != LockPolicy::kNone && request.weight_bytes >= full_weight_bytes(schedule)) {
     lock_all_steps(schedule, plan);
     plan.embedding.rows = schedule.embedding.rows;
     plan.arena_bytes = lay_out_arena(schedule, plan);
     return plan;
   }
-  plan.lookup_bytes = kLookupRows * lookup_row_bytes(schedule);
-  available -= plan.lookup_bytes;
   if (request.lock != LockPolicy::kNone && available >= sweep_arena_bytes(schedule)) {
     // Rows of the embedding are read one at a time and cost next to nothing: they are kept when all else is.
     lock_all_steps(schedule, plan);

@@ -273,7 +273,10 @@ Status WeightStore::read_embedding_round(std::span<const int32_t> rows, std::byt
   Status status;
   for (uint32_t i = 0; i < rows.size(); ++i) {
     while (requests[i].state == ReadState::kInFlight) reader_->wait(kCancelInterval);
-    if (requests[i].state == ReadState::kFailed) status = tl::unexpected(requests[i].error);
+    if (requests[i].state == ReadState::kFailed) {
+      status = tl::unexpected(requests[i].error);
+      continue;  // the other reads are still on their way into our buffers
+    }
     const std::byte* row = rows[i] < resident
                                ? arena_row(step, rows[i])
                                : requests[i].buffer + (requests[i].required - embedding.row_bytes);
