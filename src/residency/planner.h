@@ -36,7 +36,7 @@ struct ResidencyPlan {
   uint64_t arena_bytes = 0;       // all locked rows with their page borders
   uint64_t slot_size = 0;         // one slot, a multiple of the page size; 0 where nothing streams
   uint32_t n_slots = 0;
-  uint64_t lookup_bytes = 0;      // buffer for reading rows of the embedding that are not locked
+  uint64_t lookup_bytes = 0;      // buffer for reading rows of the embedding that are not (yet) in the arena
   uint64_t streamed_bytes_per_sweep = 0;  // what is read for every sweep, page borders included
 
   uint64_t slot_bytes() const { return slot_size * n_slots; }
