@@ -67,7 +67,7 @@ void multiply(benchmark::State& state, const KernelTable::Matmul& kernel, Operan
                            .n_tokens = state.range(0),
                            .out = operands.out.data(),
                            .out_stride = kRows};
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     kernel.matmul(args);
     benchmark::ClobberMemory();
   }
