@@ -60,14 +60,17 @@ TEST_P(Attention, StoresTheBytesOfTheReference) {
   }
 }
 
-// Ways of rounding differ where a value lies in the middle of two: n + 0.5 for integers, odd n above 2048 for
-// halves.
+// Ways of rounding differ where a value lies in the middle of two, or a hair beside it: n + 0.5 for integers,
+// odd n above 2048 for halves.
 TEST_P(Attention, StoresTiesAsTheReference) {
   const GuardedFloats in(256);
   for (size_t i = 0; i < 128; i++)
     in[i] = static_cast<float>(i) - 63.5f;
-  for (size_t block = 0; block < 128; block += 32)
+  for (size_t block = 0; block < 128; block += 32) {
     in[block] = 127.0f;  // the scale of the block is 1
+    in[block + 1] = std::nextafter(0.5f, 0.0f);
+    in[block + 2] = std::nextafter(-1.5f, 0.0f);
+  }
   for (size_t i = 128; i < 256; i++)
     in[i] = static_cast<float>(2048 + i);
   std::vector<std::byte> row(cache_bytes(1, 256));
