@@ -2,7 +2,7 @@
 
 build_packages=(g++ cmake ninja-build pkg-config ccache
   liburing-dev nlohmann-json3-dev libcli11-dev libfmt-dev libexpected-dev libpcre2-dev libutf8proc-dev)
-test_packages=(libgtest-dev)
+test_packages=(libgtest-dev librapidcheck-dev)
 check_packages=(git python3 clang-format)
 
 say() { printf '== %s\n' "$*"; }
@@ -43,6 +43,8 @@ build() {
     configure+=("$1")
     shift
   done
+  # Paths are left out of ccache's keys, so that presets of one kind and clones of one commit share what they compile.
+  export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=true
   command -v ccache >/dev/null && configure+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
   say "configuring and building build/$preset"
   cmake --preset "$preset" "${configure[@]}" && cmake --build --preset "$preset" "${@:2}"
