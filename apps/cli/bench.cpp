@@ -34,6 +34,8 @@ constexpr auto kExamples = R"(Examples:
 struct Measurement {
   double prefill_tok_s = 0;
   double decode_tok_s = 0;
+  double predicted_decode_tok_s = 0;
+  double bound_decode_tok_s = 0;
   double bytes_read_per_token = 0;
   double stall_share = 0;
   double peak_resident_bytes = 0;
@@ -43,7 +45,6 @@ struct Measurement {
 struct Variant {
   EngineOptions asked;
   EngineOptions chosen;  // the same as asked until it has been measured
-  PlanSummary plan;
   std::vector<std::string> notes;
   std::vector<Measurement> measurements;
   std::optional<Error> error;
@@ -68,7 +69,7 @@ std::vector<Variant> make_variants(const BenchOptions& options) {
           engine.lock = lock;
           engine.preserve = preserve;
           variants.push_back(
-              {.asked = engine, .chosen = engine, .plan = {}, .notes = {}, .measurements = {}, .error = {}});
+              {.asked = engine, .chosen = engine, .notes = {}, .measurements = {}, .error = {}});
         }
       }
     }
@@ -103,11 +104,12 @@ Measurement measure(const BenchOptions& options, Variant& variant, const Interru
   request.sampling.temperature = 0;
   unwrap(session.generate(request));
   variant.chosen = engine.options();
-  variant.plan = engine.plan();
   variant.notes = all_notes(engine, session);
   const SessionStats stats = session.stats();
   return {.prefill_tok_s = stats.prefill_tok_s(),
           .decode_tok_s = stats.decode_tok_s(),
+          .predicted_decode_tok_s = stats.predicted_decode_tok_s,
+          .bound_decode_tok_s = stats.bound_decode_tok_s,
           .bytes_read_per_token = static_cast<double>(stats.bytes_read_per_token()),
           .stall_share = stats.decode_seconds > 0 ? stats.decode_stall_seconds / stats.decode_seconds : 0,
           .peak_resident_bytes = static_cast<double>(stats.peak_resident_bytes)};
@@ -167,14 +169,15 @@ Measurement medians(const std::vector<Measurement>& measurements) {
   Measurement result;
   for (const auto figure :
        {&Measurement::prefill_tok_s, &Measurement::decode_tok_s, &Measurement::bytes_read_per_token,
-        &Measurement::stall_share, &Measurement::peak_resident_bytes}) {
+        &Measurement::predicted_decode_tok_s, &Measurement::bound_decode_tok_s, &Measurement::stall_share,
+        &Measurement::peak_resident_bytes}) {
     result.*figure = median(measurements, figure);
   }
   return result;
 }
 
-double share_of_bound(const Measurement& measured, const PlanSummary& plan) {
-  return plan.bound_decode_tok_s > 0 ? measured.decode_tok_s / plan.bound_decode_tok_s : 0;
+double share_of_bound(const Measurement& measured) {
+  return measured.bound_decode_tok_s > 0 ? measured.decode_tok_s / measured.bound_decode_tok_s : 0;
 }
 
 Json variant_json(const Variant& variant) {
@@ -190,9 +193,9 @@ Json variant_json(const Variant& variant) {
   const Measurement measured = medians(variant.measurements);
   row["prefill_tok_s"] = measured.prefill_tok_s;
   row["decode_tok_s"] = measured.decode_tok_s;
-  row["predicted_decode_tok_s"] = variant.plan.predicted_decode_tok_s;
-  row["bound_decode_tok_s"] = variant.plan.bound_decode_tok_s;
-  row["share_of_bound"] = share_of_bound(measured, variant.plan);
+  row["predicted_decode_tok_s"] = measured.predicted_decode_tok_s;
+  row["bound_decode_tok_s"] = measured.bound_decode_tok_s;
+  row["share_of_bound"] = share_of_bound(measured);
   row["bytes_read_per_token"] = static_cast<uint64_t>(measured.bytes_read_per_token);
   row["stall_share"] = measured.stall_share;
   row["peak_resident_bytes"] = static_cast<uint64_t>(measured.peak_resident_bytes);
@@ -211,13 +214,13 @@ std::string results_text(const std::vector<Variant>& variants) {
       row.emplace_back("too small");
     } else {
       const Measurement measured = medians(variant.measurements);
-      row.insert(row.end(), {format_figure(measured.prefill_tok_s), format_figure(measured.decode_tok_s),
-                             format_figure(variant.plan.predicted_decode_tok_s),
-                             format_figure(variant.plan.bound_decode_tok_s),
-                             format_percent(share_of_bound(measured, variant.plan)),
-                             format_bytes(static_cast<uint64_t>(measured.bytes_read_per_token)),
-                             format_percent(measured.stall_share),
-                             format_bytes(static_cast<uint64_t>(measured.peak_resident_bytes))});
+      row.insert(row.end(),
+                 {format_figure(measured.prefill_tok_s), format_figure(measured.decode_tok_s),
+                  format_figure(measured.predicted_decode_tok_s), format_figure(measured.bound_decode_tok_s),
+                  format_percent(share_of_bound(measured)),
+                  format_bytes(static_cast<uint64_t>(measured.bytes_read_per_token)),
+                  format_percent(measured.stall_share),
+                  format_bytes(static_cast<uint64_t>(measured.peak_resident_bytes))});
     }
     table.add(std::move(row));
   }

@@ -48,8 +48,8 @@ Json to_json(const SessionStats& stats, const PlanSummary& plan) {
           {"locked_bytes", plan.locked_bytes},
           {"streamed_bytes_per_sweep", plan.streamed_bytes_per_sweep},
           {"sweeps", stats.sweeps},
-          {"predicted_decode_tok_s", plan.predicted_decode_tok_s},
-          {"bound_decode_tok_s", plan.bound_decode_tok_s}};
+          {"predicted_decode_tok_s", stats.predicted_decode_tok_s},
+          {"bound_decode_tok_s", stats.bound_decode_tok_s}};
 }
 
 Json to_json(const MachineInfo& machine) {

@@ -33,13 +33,17 @@ constexpr auto kExamples = R"(Examples:
 // the callbacks are called from within the library, which nothing may be thrown through.
 class Display {
  public:
-  Display(const OutputOptions& output, Interrupt& interrupt)
-      : text_(!output.json),
+  Display(OpenModel& model, const OutputOptions& output, Interrupt& interrupt)
+      : model_(model),
+        text_(!output.json),
         interrupt_(interrupt),
         bar_(shows_progress(output), "reading the model and the prompt"),
         live_(shows_progress(output)) {}
 
-  void prefill(double share) { bar_.show(share); }
+  void prefill(double share) {
+    model_.announce();
+    bar_.show(share);
+  }
 
   void progress(const GenerateProgress& progress) {
     bar_.clear();
@@ -51,11 +55,11 @@ class Display {
     }
   }
 
-  // After the last callback. Throws what writing failed with.
-  void finish() {
+  // After the last callback; `complete` where nothing failed. Throws what writing failed with.
+  void finish(bool complete) {
     bar_.clear();
     live_.clear();
-    if (text_ && !failure_) write("\n");
+    if (text_ && !failure_ && (complete || !written_.empty())) write("\n");
     if (failure_) throw Failure(*failure_);
   }
 
@@ -73,6 +77,7 @@ class Display {
     }
   }
 
+  OpenModel& model_;
   bool text_;
   Interrupt& interrupt_;
   ProgressBar bar_;
@@ -84,16 +89,16 @@ class Display {
 
 // A generation that SIGINT cut short has what was shown until then.
 GenerateResult finish_generation(Result<GenerateResult> result, Display& display) {
-  display.finish();
+  display.finish(result.has_value());
   if (result) return std::move(*result);
   if (result.error().code != ErrorCode::kCancelled) throw Failure(std::move(result.error()));
   return {.text = display.written(), .tokens = display.tokens(), .finish_reason = "interrupted"};
 }
 
-void say_speed(const GenerateResult& result, const SessionStats& stats, const PlanSummary& plan) {
+void say_speed(const GenerateResult& result, const SessionStats& stats) {
   say("{} tokens after {} of prompt: {} tok/s (predicted {}, at most {}), first after {}, {} read for each",
       result.tokens.size(), stats.prefill_tokens, format_figure(stats.decode_tok_s()),
-      format_figure(plan.predicted_decode_tok_s), format_figure(plan.bound_decode_tok_s),
+      format_figure(stats.predicted_decode_tok_s), format_figure(stats.bound_decode_tok_s),
       format_seconds(stats.first_token_seconds), format_bytes(stats.bytes_read_per_token()));
 }
 
@@ -115,7 +120,7 @@ int run(const RunOptions& options) {
                                 .n_predict = options.n_predict,
                                 .ignore_eos = options.ignore_eos,
                                 .sampling = options.sampling};
-  Display display(options.output, interrupt);
+  Display display(model, options.output, interrupt);
   const GenerateResult result =
       finish_generation(model.session().generate(
                             request, [&](const GenerateProgress& progress) { display.progress(progress); },
@@ -125,7 +130,7 @@ int run(const RunOptions& options) {
     print_result(result, request.prompt.size(), model);
   } else if (!options.output.quiet) {
     const SessionStats stats = model.session().stats();
-    say_speed(result, stats, model.engine().plan());
+    say_speed(result, stats);
     say_resources(stats, model.engine().plan(), options.output.verbose);
   }
   return result.finish_reason == "interrupted" ? kInterrupted : kDone;

@@ -2,7 +2,8 @@
 //
 //   auto engine = Engine::open("model.gguf", options);           // plans, reads no weights yet
 //   auto session = engine->new_session();
-//   auto result = session->generate(request, on_text);           // first sweep reads the model, later ones what streams
+//   auto result = session->generate(request, on_text);           // first sweep reads the model, later ones
+//   what streams
 #pragma once
 
 #include <cstdint>
@@ -27,8 +28,8 @@ using Token = int32_t;
 class Vocabulary {
  public:
   static Result<Vocabulary> open(const std::string& model_path);
-  // Text to ids. Text that spells a control token becomes one only with parse_special; BOS and EOS are added with
-  // add_special where the model asks for them.
+  // Text to ids. Text that spells a control token becomes one only with parse_special; BOS and EOS are added
+  // with add_special where the model asks for them.
   Result<std::vector<Token>> encode(std::string_view text, bool parse_special, bool add_special) const;
   // The bytes of a token in running text; may be part of a character. Empty for control tokens.
   std::string decode(Token token) const;
@@ -78,8 +79,9 @@ class Session {
   Result<std::span<const float>> append(std::span<const Token> tokens);
   // The same with the logits after every token, handed to `on_logits(index, logits)` in order.
   // The engine must have been opened with logits_everywhere.
-  Status append_with_logits(std::span<const Token> tokens,
-                            const std::function<Status(size_t index, std::span<const float> logits)>& on_logits);
+  Status append_with_logits(
+      std::span<const Token> tokens,
+      const std::function<Status(size_t index, std::span<const float> logits)>& on_logits);
   // Forgets all tokens; weights stay where they are.
   void clear();
   int64_t n_tokens() const;  // in the KV cache
@@ -90,11 +92,13 @@ class Session {
                                   const std::function<void(const GenerateProgress&)>& on_progress = {},
                                   const std::function<void(double)>& on_prefill = {});
 
-  // Every wait ends with kCancelled soon after a stop is requested; the session can be cleared and used again.
+  // Every wait ends with kCancelled soon after a stop is requested; the session can be cleared and used
+  // again.
   void set_stop_token(std::stop_token stop);
 
   SessionStats stats() const;
-  const std::vector<std::string>& notes() const;  // what the system refused and what was done instead, a line each
+  const std::vector<std::string>& notes()
+      const;  // what the system refused and what was done instead, a line each
 
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
@@ -110,15 +114,16 @@ class Session {
 // A model and the plan of its memory. Immutable after open.
 class Engine {
  public:
-  // Reads the header, makes the plan. kBudgetTooSmall, naming the smallest budget that works and what takes the room,
-  // before any weight is read.
+  // Reads the header, makes the plan. kBudgetTooSmall, naming the smallest budget that works and what takes
+  // the room, before any weight is read.
   static Result<Engine> open(const std::string& model_path, const EngineOptions& options);
 
   const PlanSummary& plan() const;
   const EngineOptions& options() const;  // with every zero replaced by what was chosen
   const Vocabulary& vocabulary() const;
   const std::vector<std::string>& notes() const;
-  // Allocates what the plan says. One session at a time: the budget holds one KV cache and one set of weights.
+  // Allocates what the plan says. One session at a time: the budget holds one KV cache and one set of
+  // weights.
   Result<Session> new_session() const;
 
   Engine(Engine&&) noexcept;

@@ -1,4 +1,5 @@
-// Errors are values. Every fallible function of the library returns Result<T>; nothing throws, prints or exits.
+// Errors are values. Every fallible function of the library returns Result<T>; nothing throws, prints or
+// exits.
 #pragma once
 
 #include <string>
@@ -16,8 +17,8 @@ enum class ErrorCode {
   kCancelled,       // the caller cancelled the operation
 };
 
-// One error: one line, complete in itself. `message` names what failed, on which file (with the byte offset where one
-// is known) or option, what was needed and available, and what would help.
+// One error: one line, complete in itself. `message` names what failed, on which file (with the byte offset
+// where one is known) or option, what was needed and available, and what would help.
 struct Error {
   ErrorCode code = ErrorCode::kIo;
   std::string message;

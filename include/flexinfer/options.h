@@ -20,16 +20,18 @@ enum class CacheType : uint8_t { kF32, kF16, kQ8_0 };
 inline constexpr int kCacheTypes = 3;
 
 struct EngineOptions {
-  uint64_t budget_bytes = 0;   // all memory of the process; 0: what is free on this machine or in this cgroup
-  int64_t context_length = 0;  // positions of the KV cache; 0: the model's, at most 4096, at most a quarter of the budget
-  int n_threads = 0;           // compute threads; 0: the processors available to the process
-  int64_t batch = 0;           // prompt tokens per sweep; 0: as many as the budget allows, at most 512
-  bool logits_everywhere = false;  // whether logits of every position of a batch are wanted (needs memory for them)
+  uint64_t budget_bytes = 0;  // all memory of the process; 0: what is free on this machine or in this cgroup
+  int64_t context_length =
+      0;  // positions of the KV cache; 0: the model's, at most 4096, at most a quarter of the budget
+  int n_threads = 0;  // compute threads; 0: the processors available to the process
+  int64_t batch = 0;  // prompt tokens per sweep; 0: as many as the budget allows, at most 512
+  bool logits_everywhere =
+      false;  // whether logits of every position of a batch are wanted (needs memory for them)
   CacheType cache_type = CacheType::kF16;
   IoMode io = IoMode::kAuto;
   LockPolicy lock = LockPolicy::kBalanced;
   Preservation preserve = Preservation::kFlexible;
-  uint64_t slot_bytes = 0;     // memory for reads in flight; 0: chosen from the budget
+  uint64_t slot_bytes = 0;  // memory for reads in flight; 0: chosen from the budget
 };
 
 struct SamplingOptions {
@@ -51,7 +53,8 @@ Result<LockPolicy> parse_lock_policy(std::string_view name);
 Result<Preservation> parse_preservation(std::string_view name);
 Result<CacheType> parse_cache_type(std::string_view name);
 
-// "4GiB", "500MB", "1.5G", "4096": powers of 1024 for B K M G T and KiB..TiB, of 1000 for KB..TB. kUsage otherwise.
+// "4GiB", "500MB", "1.5G", "4096": powers of 1024 for B K M G T and KiB..TiB, of 1000 for KB..TB. kUsage
+// otherwise.
 Result<uint64_t> parse_size(std::string_view text);
 
 // "3.83 GiB", "512 KiB", "17 B": for people, three significant digits.

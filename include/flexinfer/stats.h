@@ -15,7 +15,7 @@ struct LayerPlan {
 
 // The memory of a run and what it means for its speed. The parts add up to at most budget_bytes.
 struct PlanSummary {
-  uint64_t model_bytes = 0;           // all tensors
+  uint64_t model_bytes = 0;  // all tensors
   uint64_t budget_bytes = 0;
   uint64_t minimum_budget_bytes = 0;  // the smallest budget that works with these options
   uint64_t full_budget_bytes = 0;     // from here on nothing streams
@@ -23,35 +23,41 @@ struct PlanSummary {
   uint64_t slot_bytes = 0;            // buffers of reads in flight
   uint64_t kv_cache_bytes = 0;
   uint64_t activation_bytes = 0;
-  uint64_t process_bytes = 0;         // program, libraries, tokenizer, page tables
+  uint64_t process_bytes = 0;  // program, libraries, tokenizer, page tables
   uint64_t streamed_bytes_per_sweep = 0;
   int64_t context_length = 0;
   int64_t batch = 0;
-  bool context_reduced = false;       // below the model's length, so that the KV cache fits its share of the budget
-  std::string limit;                  // "disk", "memory" or "compute": what bounds decoding
+  bool context_reduced =
+      false;          // below the model's length, so that the KV cache fits its share of the budget
+  std::string limit;  // "disk", "memory" or "compute": what bounds decoding
   double predicted_decode_tok_s = 0;
-  double bound_decode_tok_s = 0;      // no engine could beat this with this budget on this machine
+  double bound_decode_tok_s = 0;  // no engine could beat this with this budget on this machine
   double predicted_first_token_seconds = 0;
-  bool profile_measured = false;      // whether the machine's speeds were measured or are assumptions
+  bool profile_measured = false;  // whether the machine's speeds were measured or are assumptions
   std::vector<LayerPlan> layers;
 };
 
 // Times and bytes of a session since it was made.
 struct SessionStats {
-  double load_seconds = 0;           // from opening the model to the first sweep
-  double first_token_seconds = 0;    // from opening the model to the first sampled token
+  double load_seconds = 0;         // from opening the model to the first sweep
+  double first_token_seconds = 0;  // from opening the model to the first sampled token
   int64_t prefill_tokens = 0;
   double prefill_seconds = 0;
   int64_t decode_tokens = 0;
   double decode_seconds = 0;
-  uint64_t bytes_read = 0;           // everything read from disk, padding included
-  uint64_t decode_bytes_read = 0;    // the part of it read while decoding
-  double stall_seconds = 0;          // compute waited for a read
+  uint64_t bytes_read = 0;         // everything read from disk, padding included
+  uint64_t decode_bytes_read = 0;  // the part of it read while decoding
+  double stall_seconds = 0;        // compute waited for a read
   double decode_stall_seconds = 0;
   int64_t sweeps = 0;
   uint64_t peak_resident_bytes = 0;  // of the whole process
+  // As in PlanSummary, with the disk's speed as the sweeps of this session have measured it.
+  double predicted_decode_tok_s = 0;
+  double bound_decode_tok_s = 0;
 
-  double decode_tok_s() const { return decode_seconds > 0 ? static_cast<double>(decode_tokens) / decode_seconds : 0; }
+  double decode_tok_s() const {
+    return decode_seconds > 0 ? static_cast<double>(decode_tokens) / decode_seconds : 0;
+  }
   double prefill_tok_s() const {
     return prefill_seconds > 0 ? static_cast<double>(prefill_tokens) / prefill_seconds : 0;
   }

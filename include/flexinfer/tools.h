@@ -37,22 +37,23 @@ Result<ModelInfo> inspect_model(const std::string& path);
 
 struct PerplexityResult {
   double perplexity = 0;
-  int64_t n_tokens = 0;   // in the text
+  int64_t n_tokens = 0;  // in the text
   int64_t n_windows = 0;
 };
 
-// The text is cut into whole windows of `window` tokens; the first token of each is replaced by BOS where the model adds
-// one; the predictions of tokens window/2 + 1 .. window - 1 of each count. The session is cleared for every window; its
-// engine must have been opened with logits_everywhere. kUsage where the text is shorter than one window.
-Result<PerplexityResult> measure_perplexity(Session& session, const Vocabulary& vocabulary, std::span<const Token> text,
-                                            int64_t window,
-                                            const std::function<void(int64_t done, int64_t total)>& on_window);
+// The text is cut into whole windows of `window` tokens; the first token of each is replaced by BOS where the
+// model adds one; the predictions of tokens window/2 + 1 .. window - 1 of each count. The session is cleared
+// for every window; its engine must have been opened with logits_everywhere. kUsage where the text is shorter
+// than one window.
+Result<PerplexityResult> measure_perplexity(
+    Session& session, const Vocabulary& vocabulary, std::span<const Token> text, int64_t window,
+    const std::function<void(int64_t done, int64_t total)>& on_window);
 
 // Names of the shapes that write_synthetic can make ("llama2-7b" ...), with their parameter counts.
 std::vector<std::pair<std::string, uint64_t>> synthetic_shapes();
 
-// A model file of a known shape with deterministic pseudo-random weights. `on_progress` returning false cancels;
-// nothing is left behind then, or on an error.
+// A model file of a known shape with deterministic pseudo-random weights. `on_progress` returning false
+// cancels; nothing is left behind then, or on an error.
 Status write_synthetic(std::string_view shape, std::string_view type, const std::string& path, uint64_t seed,
                        const std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>& on_progress);
 

@@ -22,7 +22,8 @@ struct KvCacheShape {
   uint64_t bytes() const;
 };
 
-// kUsage where the element type cannot hold heads of this size.
+// kUsage where the element type cannot hold heads of this size, and for a context that no machine could hold:
+// sizes that are computed from the shape do not overflow.
 Result<KvCacheShape> kv_cache_shape(const Hyperparameters& hp, CacheType type, int64_t context_length);
 
 // Owns the memory; a position becomes resident when it is written. Thread-compatible.

@@ -91,7 +91,8 @@ Result<Model> read_llama(const GgufFile& file) {
   const Hyperparameters& hp = model.hyperparameters;
   ScheduleBuilder weights(file);
   const auto n_layers = static_cast<int>(hp.n_layers);
-  for (int layer = 0; layer < n_layers; ++layer) model.layers.push_back(declare_layer(weights, hp, layer));
+  for (int layer = 0; layer < n_layers; ++layer)
+    model.layers.push_back(declare_layer(weights, hp, layer));
   model.rope_factors = weights.optional_vector("rope_freqs.weight", hp.rope.n_dims / 2);
   model.output_norm = weights.vector("output_norm.weight", hp.hidden_dim);
   weights.embedding_and_head("token_embd.weight", "output.weight", n_layers, hp.vocab_size, hp.hidden_dim);

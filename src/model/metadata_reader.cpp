@@ -7,7 +7,9 @@
 
 namespace flexinfer {
 
-std::string MetadataReader::full_key(std::string_view key) const { return fmt::format("{}.{}", prefix_, key); }
+std::string MetadataReader::full_key(std::string_view key) const {
+  return fmt::format("{}.{}", prefix_, key);
+}
 
 void MetadataReader::fail(ErrorCode code, const std::string& message) {
   if (!error_) error_ = Error{code, fmt::format("{}: {}", file_.paths().front(), message)};
@@ -72,8 +74,8 @@ Result<int64_t> MetadataReader::vocabulary_rows(std::string_view tensor) const {
   const TensorInfo* embedding = file_.find_tensor(tensor);
   if (embedding == nullptr) return contradiction(fmt::format("tensor '{}' is missing", tensor));
   if (embedding->rows() > static_cast<uint64_t>(std::numeric_limits<int32_t>::max())) {
-    return contradiction(fmt::format("tensor '{}' has {} rows, more than there can be tokens", tensor,
-                                     embedding->rows()));
+    return contradiction(
+        fmt::format("tensor '{}' has {} rows, more than there can be tokens", tensor, embedding->rows()));
   }
   return static_cast<int64_t>(embedding->rows());
 }
@@ -84,8 +86,8 @@ Status MetadataReader::status() const {
 }
 
 tl::unexpected<Error> MetadataReader::unsupported(std::string_view key, std::string_view value) const {
-  return make_error(ErrorCode::kUnsupported,
-                    fmt::format("{}: {} is {}, which is not supported", file_.paths().front(), full_key(key), value));
+  return make_error(ErrorCode::kUnsupported, fmt::format("{}: {} is {}, which is not supported",
+                                                         file_.paths().front(), full_key(key), value));
 }
 
 tl::unexpected<Error> MetadataReader::contradiction(std::string_view what) const {

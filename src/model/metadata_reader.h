@@ -10,8 +10,9 @@
 
 namespace flexinfer {
 
-// Keys are given without their architecture prefix. The first error is kept (status()); after it, or where a key is
-// wrong, readers return the least value in range, so that reading on is harmless. Errors name the file and the key.
+// Keys are given without their architecture prefix. The first error is kept (status()); after it, or where a
+// key is wrong, readers return the least value in range, so that reading on is harmless. Errors name the file
+// and the key.
 class MetadataReader {
  public:
   MetadataReader(const GgufFile& file, std::string_view architecture) : file_(file), prefix_(architecture) {}

@@ -28,8 +28,9 @@ Result<Model> read_model(const GgufFile& file) {
   for (const Architecture& architecture : kArchitectures) {
     if (architecture.name == *name) return architecture.read(file);
   }
-  return make_error(ErrorCode::kUnsupported, fmt::format("{}: architecture '{}' is not supported (known: llama)",
-                                                         file.paths().front(), *name));
+  return make_error(
+      ErrorCode::kUnsupported,
+      fmt::format("{}: architecture '{}' is not supported (known: llama)", file.paths().front(), *name));
 }
 
 }  // namespace flexinfer

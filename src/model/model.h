@@ -1,4 +1,5 @@
-// A model as its file describes it: numbers, the weights in their order of use, and where each layer finds its own.
+// A model as its file describes it: numbers, the weights in their order of use, and where each layer finds
+// its own.
 #pragma once
 
 #include <cstddef>
@@ -37,9 +38,9 @@ struct Model {
   std::optional<size_t> rope_factors;  // constant
 };
 
-// Reads and checks everything but the weights themselves. kUnsupported for an architecture, a tensor or a weight type
-// that is not known, kCorrupt for a missing tensor or key, a wrong shape or numbers that contradict each other; each
-// names the model's file and the tensor or key.
+// Reads and checks everything but the weights themselves. kUnsupported for an architecture, a tensor or a
+// weight type that is not known, kCorrupt for a missing tensor or key, a wrong shape or numbers that
+// contradict each other; each names the model's file and the tensor or key.
 Result<Model> read_model(const GgufFile& file);
 
 }  // namespace flexinfer

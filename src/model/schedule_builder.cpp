@@ -24,21 +24,22 @@ const TensorInfo* ScheduleBuilder::find(const std::string& name, std::initialize
   std::vector<uint64_t> wanted(dims.begin(), dims.end());
   wanted.resize(tensor->dims.size(), 1);
   if (!std::equal(wanted.begin(), wanted.end(), tensor->dims.begin())) {
-    fail(ErrorCode::kCorrupt, fmt::format("tensor '{}' has shape ({}), expected ({})", name,
-                                          fmt::join(tensor->dims.begin(), tensor->dims.begin() + tensor->n_dims, ", "),
-                                          fmt::join(dims, ", ")));
+    fail(ErrorCode::kCorrupt,
+         fmt::format("tensor '{}' has shape ({}), expected ({})", name,
+                     fmt::join(tensor->dims.begin(), tensor->dims.begin() + tensor->n_dims, ", "),
+                     fmt::join(dims, ", ")));
     return nullptr;
   }
   return tensor;
 }
 
-std::optional<WeightStep> ScheduleBuilder::find_matrix(int layer, Role role, const std::string& name, int64_t rows,
-                                                       int64_t cols) {
+std::optional<WeightStep> ScheduleBuilder::find_matrix(int layer, Role role, const std::string& name,
+                                                       int64_t rows, int64_t cols) {
   const TensorInfo* tensor = find(name, {cols, rows});
   if (tensor == nullptr) return std::nullopt;
   if (!can_multiply(tensor->type)) {
-    fail(ErrorCode::kUnsupported, fmt::format("tensor '{}' is of type {}, which cannot be computed with", name,
-                                              ggml_type_info(tensor->type).name));
+    fail(ErrorCode::kUnsupported, fmt::format("tensor '{}' is of type {}, which cannot be computed with",
+                                              name, ggml_type_info(tensor->type).name));
     return std::nullopt;
   }
   WeightStep step;
@@ -86,7 +87,8 @@ void ScheduleBuilder::embedding_and_head(const std::string& embedding, const std
 Result<WeightSchedule> ScheduleBuilder::finish(int n_layers) {
   for (const TensorInfo& tensor : file_.tensors()) {
     if (!used_.contains(tensor.name)) {
-      fail(ErrorCode::kUnsupported, fmt::format("tensor '{}' is not one this architecture uses", tensor.name));
+      fail(ErrorCode::kUnsupported,
+           fmt::format("tensor '{}' is not one this architecture uses", tensor.name));
     }
   }
   if (error_) return tl::unexpected(*error_);

@@ -11,7 +11,8 @@
 
 namespace flexinfer {
 
-// Collects a schedule. The first error is kept and everything after it ignored, so that a declaration reads as a list.
+// Collects a schedule. The first error is kept and everything after it ignored, so that a declaration reads
+// as a list.
 class ScheduleBuilder {
  public:
   explicit ScheduleBuilder(const GgufFile& file) : file_(file) {}
@@ -23,7 +24,8 @@ class ScheduleBuilder {
   // The same, where the file has it.
   std::optional<size_t> optional_vector(const std::string& name, int64_t size);
   // The embedding (rows, cols), and the head: its own matrix, or the embedding again where the file has none.
-  void embedding_and_head(const std::string& embedding, const std::string& head, int layer, int64_t rows, int64_t cols);
+  void embedding_and_head(const std::string& embedding, const std::string& head, int layer, int64_t rows,
+                          int64_t cols);
   // A tensor of older files that holds nothing the engine needs.
   void ignore(const std::string& name) { used_.insert(name); }
 
@@ -31,7 +33,8 @@ class ScheduleBuilder {
   Result<WeightSchedule> finish(int n_layers);
 
  private:
-  std::optional<WeightStep> find_matrix(int layer, Role role, const std::string& name, int64_t rows, int64_t cols);
+  std::optional<WeightStep> find_matrix(int layer, Role role, const std::string& name, int64_t rows,
+                                        int64_t cols);
   const TensorInfo* find(const std::string& name, std::initializer_list<int64_t> dims);
   void fail(ErrorCode code, const std::string& message);
 

@@ -26,7 +26,8 @@ class Carver {
   }
   Rows rows(int64_t n, int64_t cols) {
     const int64_t stride = padded_cols(cols);
-    return {reinterpret_cast<float*>(bytes(static_cast<uint64_t>(n * stride) * sizeof(float))), n, cols, stride};
+    return {reinterpret_cast<float*>(bytes(static_cast<uint64_t>(n * stride) * sizeof(float))), n, cols,
+            stride};
   }
   uint64_t used() const { return used_; }
 
@@ -35,7 +36,9 @@ class Carver {
   uint64_t used_ = 0;
 };
 
-Rows first_rows(const Rows& rows, int64_t n) { return {rows.data, n, rows.cols, rows.stride}; }
+Rows first_rows(const Rows& rows, int64_t n) {
+  return {rows.data, n, rows.cols, rows.stride};
+}
 
 }  // namespace
 
@@ -45,18 +48,18 @@ struct Transformer::Buffers {
 
   PageBuffer storage;
   BatchLimits limits;
-  Rows x;           // (n_tokens, hidden_dim): the residual stream
-  Rows normed;      // (n_tokens, hidden_dim): also what a block adds to x
-  Rows q;           // (n_tokens, n_heads * head_dim)
-  Rows k;           // (n_tokens, n_kv_heads * head_dim)
+  Rows x;       // (n_tokens, hidden_dim): the residual stream
+  Rows normed;  // (n_tokens, hidden_dim): also what a block adds to x
+  Rows q;       // (n_tokens, n_heads * head_dim)
+  Rows k;       // (n_tokens, n_kv_heads * head_dim)
   Rows v;
-  Rows attended;    // (n_tokens, n_heads * head_dim)
-  Rows gate;        // (n_tokens, ffn_dim)
+  Rows attended;  // (n_tokens, n_heads * head_dim)
+  Rows gate;      // (n_tokens, ffn_dim)
   Rows up;
-  Rows scores;      // (n_threads, context_length)
-  Rows cosines;     // (n_tokens, rope pairs)
+  Rows scores;   // (n_threads, context_length)
+  Rows cosines;  // (n_tokens, rope pairs)
   Rows sines;
-  Rows logits;      // (n_logits, vocab_size), without padding between rows
+  Rows logits;                     // (n_logits, vocab_size), without padding between rows
   std::byte* quantised = nullptr;  // scratch of MatmulInput
   std::byte* embedded = nullptr;   // rows of the embedding as they lie in the file
   std::vector<int32_t> tokens;
@@ -83,12 +86,14 @@ Transformer::Buffers::Buffers(const Model& model, const BatchLimits& batch_limit
   logits = {memory.rows(1, logits_size).data, limits.n_logits, hp.vocab_size, hp.vocab_size};
   quantised = memory.bytes(matmul_scratch_bytes(n, std::max({hp.hidden_dim, hp.q_dim(), hp.ffn_dim})));
   embedded = memory.bytes(static_cast<uint64_t>(n) * model.schedule.embedding.row_bytes);
-  for (std::vector<int32_t>* list : {&tokens, &positions, &sequences}) list->reserve(static_cast<size_t>(n));
+  for (std::vector<int32_t>* list : {&tokens, &positions, &sequences})
+    list->reserve(static_cast<size_t>(n));
 }
 
 void Transformer::Buffers::set_batch(std::span<const BatchToken> batch) {
   const auto n = static_cast<int64_t>(batch.size());
-  for (Rows* rows : {&x, &normed, &q, &k, &v, &attended, &gate, &up, &cosines, &sines}) rows->n_rows = n;
+  for (Rows* rows : {&x, &normed, &q, &k, &v, &attended, &gate, &up, &cosines, &sines})
+    rows->n_rows = n;
   tokens.clear();
   positions.clear();
   sequences.clear();
@@ -129,7 +134,8 @@ Result<std::span<const float>> Transformer::forward(std::span<const BatchToken> 
                                                     const std::function<void(double)>& on_progress) {
   Buffers& b = *buffers_;
   b.set_batch(batch);
-  const bool with_head = std::any_of(batch.begin(), batch.end(), [](const BatchToken& t) { return t.wants_logits; });
+  const bool with_head =
+      std::any_of(batch.begin(), batch.end(), [](const BatchToken& t) { return t.wants_logits; });
   weights_.begin_sweep({with_head, another_follows});
   FLEX_CHECK(embed());
   rope_angles(compute_, rope_frequencies_, b.positions, b.cosines, b.sines);

@@ -16,8 +16,8 @@
 
 namespace flexinfer {
 
-// One token of a batch and where it stands. A prompt's chunk, a decoding step and steps of several sequences are all
-// batches; within a sequence, positions rise by one and earlier ones are in the cache.
+// One token of a batch and where it stands. A prompt's chunk, a decoding step and steps of several sequences
+// are all batches; within a sequence, positions rise by one and earlier ones are in the cache.
 struct BatchToken {
   int32_t token = 0;
   int32_t position = 0;
@@ -39,16 +39,18 @@ class MatmulInput;
 class Transformer {
  public:
   static Result<std::unique_ptr<Transformer>> create(const Model& model, const BatchLimits& limits,
-                                                     const Compute& compute, WeightSource& weights, KvCache& cache);
+                                                     const Compute& compute, WeightSource& weights,
+                                                     KvCache& cache);
   ~Transformer();
 
   // Bytes of activations that one with these limits allocates.
   static uint64_t activation_bytes(const Model& model, const BatchLimits& limits);
 
-  // One sweep over the weights. Logits of the tokens that want them, in their order, vocab_size each, valid until the
-  // next call; the output head is skipped where none does. `another_follows` lets reads run on into the next sweep.
-  // `on_progress` (may be empty) is called with the share of the sweep that is done. Tokens, positions and counts are
-  // within the limits. An error of the weights is passed on; the cache's positions of this batch are undefined then.
+  // One sweep over the weights. Logits of the tokens that want them, in their order, vocab_size each, valid
+  // until the next call; the output head is skipped where none does. `another_follows` lets reads run on into
+  // the next sweep. `on_progress` (may be empty) is called with the share of the sweep that is done. Tokens,
+  // positions and counts are within the limits. An error of the weights is passed on; the cache's positions
+  // of this batch are undefined then.
   Result<std::span<const float>> forward(std::span<const BatchToken> batch, bool another_follows,
                                          const std::function<void(double)>& on_progress = {});
 

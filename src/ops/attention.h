@@ -9,8 +9,8 @@
 
 namespace flexinfer {
 
-// One layer of the cache. Head h of sequence s has its positions one after the other, cache_row_bytes(type, head_dim)
-// each, from keys + s * sequence_bytes + h * head_bytes on; values alike.
+// One layer of the cache. Head h of sequence s has its positions one after the other, cache_row_bytes(type,
+// head_dim) each, from keys + s * sequence_bytes + h * head_bytes on; values alike.
 struct CacheLayer {
   CacheType type = CacheType::kF16;
   std::byte* keys = nullptr;
@@ -32,13 +32,13 @@ struct TokenPlaces {
 };
 
 // Writes the batch's keys and values (rows of n_kv_heads * head_dim) to their places in the cache.
-void store_cache(const Compute& compute, const AttentionShape& shape, const TokenPlaces& places, const Rows& keys,
-                 const Rows& values, const CacheLayer& cache);
+void store_cache(const Compute& compute, const AttentionShape& shape, const TokenPlaces& places,
+                 const Rows& keys, const Rows& values, const CacheLayer& cache);
 
-// out.row(t), head h = sum over p <= position(t) of softmax(q . k_p / sqrt(head_dim)) v_p, from the cache alone: a
-// token sees its batch mates as it sees earlier tokens, so chunking does not change a bit.
-// scores: one row of at least the context length for each thread.
-void attend(const Compute& compute, const AttentionShape& shape, const TokenPlaces& places, const Rows& queries,
-            const CacheLayer& cache, const Rows& scores, const Rows& out);
+// out.row(t), head h = sum over p <= position(t) of softmax(q . k_p / sqrt(head_dim)) v_p, from the cache
+// alone: a token sees its batch mates as it sees earlier tokens, so chunking does not change a bit. scores:
+// one row of at least the context length for each thread.
+void attend(const Compute& compute, const AttentionShape& shape, const TokenPlaces& places,
+            const Rows& queries, const CacheLayer& cache, const Rows& scores, const Rows& out);
 
 }  // namespace flexinfer

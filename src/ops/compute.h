@@ -35,6 +35,8 @@ struct Rows {
 };
 
 // Floats from one row to the next so that each starts on a 64-byte border.
-constexpr int64_t padded_cols(int64_t cols) { return (cols + 15) / 16 * 16; }
+constexpr int64_t padded_cols(int64_t cols) {
+  return (cols + 15) / 16 * 16;
+}
 
 }  // namespace flexinfer

@@ -4,7 +4,8 @@
 
 namespace flexinfer {
 
-void rms_norm(const Compute& compute, const Rows& in, std::span<const float> weight, float epsilon, const Rows& out) {
+void rms_norm(const Compute& compute, const Rows& in, std::span<const float> weight, float epsilon,
+              const Rows& out) {
   compute.split(in.n_rows, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       compute.kernels.rms_norm(in.row(t), weight.data(), in.cols, epsilon, out.row(t));
@@ -14,13 +15,15 @@ void rms_norm(const Compute& compute, const Rows& in, std::span<const float> wei
 
 void add_bias(const Compute& compute, std::span<const float> addend, const Rows& rows) {
   compute.split(rows.n_rows, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) compute.kernels.add(addend.data(), rows.cols, rows.row(t));
+    for (int64_t t = begin; t < end; ++t)
+      compute.kernels.add(addend.data(), rows.cols, rows.row(t));
   });
 }
 
 void add_rows(const Compute& compute, const Rows& addend, const Rows& rows) {
   compute.split(rows.n_rows, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) compute.kernels.add(addend.row(t), rows.cols, rows.row(t));
+    for (int64_t t = begin; t < end; ++t)
+      compute.kernels.add(addend.row(t), rows.cols, rows.row(t));
   });
 }
 

@@ -10,7 +10,9 @@ constexpr int64_t kRowGrain = 16;  // rows that stay together on one thread: a k
 
 }  // namespace
 
-bool can_multiply(GgmlType type) { return is_computable(type); }
+bool can_multiply(GgmlType type) {
+  return is_computable(type);
+}
 
 size_t matmul_scratch_bytes(int64_t n_tokens, int64_t cols) {
   return static_cast<size_t>(n_tokens) * q8_row_bytes(static_cast<size_t>(cols));
@@ -31,7 +33,8 @@ const std::byte* MatmulInput::operand(ActivationKind kind) {
   return scratch_;
 }
 
-void MatmulInput::multiply(GgmlType type, const std::byte* weights, size_t row_bytes, int64_t n_rows, const Rows& out) {
+void MatmulInput::multiply(GgmlType type, const std::byte* weights, size_t row_bytes, int64_t n_rows,
+                           const Rows& out) {
   const ActivationKind kind = activation_kind(type);
   const MatmulFn kernel = compute_.kernels.find_matmul(type);
   MatmulArgs args;

@@ -15,16 +15,17 @@ bool can_multiply(GgmlType type);
 // Bytes of scratch that MatmulInput needs to quantise n_tokens rows of at most `cols` values.
 size_t matmul_scratch_bytes(int64_t n_tokens, int64_t cols);
 
-// The right-hand side of one or several products: one row per token. Types that take 8-bit activations share one
-// quantisation, made at the first product that needs it. Borrows rows and scratch (64-byte aligned,
+// The right-hand side of one or several products: one row per token. Types that take 8-bit activations share
+// one quantisation, made at the first product that needs it. Borrows rows and scratch (64-byte aligned,
 // matmul_scratch_bytes long); one MatmulInput uses a scratch at a time.
 class MatmulInput {
  public:
   MatmulInput(const Compute& compute, const Rows& rows, std::byte* scratch)
       : compute_(compute), rows_(rows), scratch_(scratch) {}
 
-  // out.row(t)[r] = weight row r . input row t for r in [0, n_rows): weight rows are `row_bytes` apart, of rows().cols
-  // elements of `type`. Requires can_multiply(type). The bits of an output do not depend on how rows are cut into calls.
+  // out.row(t)[r] = weight row r . input row t for r in [0, n_rows): weight rows are `row_bytes` apart, of
+  // rows().cols elements of `type`. Requires can_multiply(type). The bits of an output do not depend on how
+  // rows are cut into calls.
   void multiply(GgmlType type, const std::byte* weights, size_t row_bytes, int64_t n_rows, const Rows& out);
 
   const Rows& rows() const { return rows_; }

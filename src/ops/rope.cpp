@@ -14,8 +14,8 @@ std::vector<double> rope_frequencies(const RopeParameters& parameters, std::span
   return frequencies;
 }
 
-void rope_angles(const Compute& compute, std::span<const double> frequencies, std::span<const int32_t> positions,
-                 const Rows& cosines, const Rows& sines) {
+void rope_angles(const Compute& compute, std::span<const double> frequencies,
+                 std::span<const int32_t> positions, const Rows& cosines, const Rows& sines) {
   compute.split(static_cast<int64_t>(positions.size()), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       for (size_t i = 0; i < frequencies.size(); ++i) {
@@ -27,8 +27,8 @@ void rope_angles(const Compute& compute, std::span<const double> frequencies, st
   });
 }
 
-void apply_rope(const Compute& compute, const Rows& cosines, const Rows& sines, int64_t n_pairs, int64_t head_dim,
-                const Rows& heads) {
+void apply_rope(const Compute& compute, const Rows& cosines, const Rows& sines, int64_t n_pairs,
+                int64_t head_dim, const Rows& heads) {
   compute.split(heads.n_rows, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       for (int64_t offset = 0; offset < heads.cols; offset += head_dim) {

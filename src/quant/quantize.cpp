@@ -61,12 +61,13 @@ void shrink(const float* in, BlockQ4_0& block) {
 }
 
 void shrink(const float* in, BlockQ4_1& block) {
-  const auto [min, max] = std::minmax_element(in, in + kBlock);
-  const float d = (*max - *min) / 15.0f;
+  const auto [least, greatest] = std::minmax_element(in, in + kBlock);
+  const float min = *least;
+  const float d = (*greatest - min) / 15.0f;
   const float inverse_d = inverse(d);
   block.d = float_to_half(d);
-  block.m = float_to_half(*min);
-  auto level = [&](float x) { return std::clamp(truncate((x - *min) * inverse_d + 0.5f), 0, 15); };
+  block.m = float_to_half(min);
+  auto level = [&](float x) { return std::clamp(truncate((x - min) * inverse_d + 0.5f), 0, 15); };
   for (int i = 0; i < 16; i++)
     block.qs[i] = pack_nibbles(level(in[i]), level(in[i + 16]));
 }
@@ -82,14 +83,15 @@ void shrink(const float* in, BlockQ5_0& block) {
 }
 
 void shrink(const float* in, BlockQ5_1& block) {
-  const auto [min, max] = std::minmax_element(in, in + kBlock);
-  const float d = (*max - *min) / 31.0f;
+  const auto [least, greatest] = std::minmax_element(in, in + kBlock);
+  const float min = *least;
+  const float d = (*greatest - min) / 31.0f;
   const float inverse_d = inverse(d);
   block.d = float_to_half(d);
-  block.m = float_to_half(*min);
+  block.m = float_to_half(min);
   int q[kBlock];
   for (int i = 0; i < kBlock; i++)
-    q[i] = std::clamp(truncate((in[i] - *min) * inverse_d + 0.5f), 0, 31);
+    q[i] = std::clamp(truncate((in[i] - min) * inverse_d + 0.5f), 0, 31);
   pack_five_bits(q, block.qs, block.qh);
 }
 

@@ -14,7 +14,8 @@
 namespace flexinfer {
 namespace {
 
-// `read_bytes` of /proc/self/io: storage reads of this process, page faults included; 0 where it is not to be had.
+// `read_bytes` of /proc/self/io: storage reads of this process, page faults included; 0 where it is not to be
+// had.
 uint64_t storage_bytes_read() {
   std::ifstream io("/proc/self/io");
   std::string key;
@@ -42,13 +43,15 @@ Result<std::unique_ptr<MappedSource>> MappedSource::create(const WeightSchedule&
   FLEX_TRY(Constants constants, read_constants(schedule, files));
   source->constants_ = std::move(constants.values);
   source->notes_.emplace_back(
-      "--io mmap leaves residency to the kernel's page cache: the budget is not kept and the speed is what page faults "
+      "--io mmap leaves residency to the kernel's page cache: the budget is not kept and the speed is what "
+      "page faults "
       "allow");
   return source;
 }
 
 MappedSource::~MappedSource() {
-  for (const Mapping& mapping : mappings_) ::munmap(const_cast<std::byte*>(mapping.data), mapping.size);
+  for (const Mapping& mapping : mappings_)
+    ::munmap(const_cast<std::byte*>(mapping.data), mapping.size);
 }
 
 Result<WeightLease> MappedSource::acquire(size_t step, int64_t row_begin) {
@@ -68,6 +71,8 @@ Status MappedSource::read_embedding_rows(std::span<const int32_t> rows, std::byt
   return {};
 }
 
-ReadStats MappedSource::stats() const { return {storage_bytes_read() - bytes_read_before_, 0, 0}; }
+ReadStats MappedSource::stats() const {
+  return {storage_bytes_read() - bytes_read_before_, 0, 0};
+}
 
 }  // namespace flexinfer

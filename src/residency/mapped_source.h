@@ -1,5 +1,5 @@
-// Weights through mmap and page faults: how others do it, for comparison. It cannot keep a budget: the pages belong to
-// the kernel.
+// Weights through mmap and page faults: how others do it, for comparison. It cannot keep a budget: the pages
+// belong to the kernel.
 #pragma once
 
 #include <memory>
@@ -14,14 +14,15 @@ namespace flexinfer {
 class MappedSource final : public WeightSource {
  public:
   // Maps every file and reads the constants. The schedule must outlive the source.
-  static Result<std::unique_ptr<MappedSource>> create(const WeightSchedule& schedule, std::span<const File> files);
+  static Result<std::unique_ptr<MappedSource>> create(const WeightSchedule& schedule,
+                                                      std::span<const File> files);
   ~MappedSource() override;
 
   void begin_sweep(const SweepOptions&) override {}
   Result<WeightLease> acquire(size_t step, int64_t row_begin) override;
   Status read_embedding_rows(std::span<const int32_t> rows, std::byte* out) override;
-  // Bytes this process has caused to be read from disk since creation, by the kernel's own account; no stalls: they
-  // hide in the page faults.
+  // Bytes this process has caused to be read from disk since creation, by the kernel's own account; no
+  // stalls: they hide in the page faults.
   ReadStats stats() const override;
 
  protected:

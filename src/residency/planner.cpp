@@ -13,13 +13,15 @@ namespace {
 
 // Two requests in flight and two being computed on: fewer would make the disk wait for compute.
 constexpr uint64_t kMinimumSlots = 4;
-constexpr uint64_t kLargestSlotBytes = kMiB;       // large enough for a disk's full rate, small enough to have many
+constexpr uint64_t kLargestSlotBytes =
+    kMiB;  // large enough for a disk's full rate, small enough to have many
 constexpr uint64_t kBorderBytes = 2 * kPageBytes;  // an unaligned run of rows touches at most this much more
 
 // Arena bytes of `rows` locked rows: their page cover.
 uint64_t locked_cost(const WeightStep& step, int64_t rows) {
   if (rows == 0) return 0;
-  return page_cover({step.extent.file, step.extent.offset, static_cast<uint64_t>(rows) * step.row_bytes}).size;
+  return page_cover({step.extent.file, step.extent.offset, static_cast<uint64_t>(rows) * step.row_bytes})
+      .size;
 }
 
 // The most rows (at least `held`) whose arena bytes exceed those of `held` rows by at most `bytes`.
@@ -40,12 +42,14 @@ int64_t most_rows(const WeightStep& step, int64_t held, uint64_t bytes) {
 
 uint64_t sweep_arena_bytes(const WeightSchedule& schedule) {
   uint64_t total = 0;
-  for (const WeightStep& step : schedule.steps) total += locked_cost(step, step.rows);
+  for (const WeightStep& step : schedule.steps)
+    total += locked_cost(step, step.rows);
   return total;
 }
 
 void lock_all_steps(const WeightSchedule& schedule, ResidencyPlan& plan) {
-  for (size_t i = 0; i < plan.steps.size(); ++i) plan.steps[i].rows = schedule.steps[i].rows;
+  for (size_t i = 0; i < plan.steps.size(); ++i)
+    plan.steps[i].rows = schedule.steps[i].rows;
 }
 
 // One layer, or the output head: the steps [begin, end) of the schedule.
@@ -66,30 +70,34 @@ std::vector<Group> make_groups(const WeightSchedule& schedule) {
   }
   if (groups.size() > 1) {
     uint64_t layer_bytes = 0;
-    for (size_t g = 0; g + 1 < groups.size(); ++g) layer_bytes += groups[g].bytes;
+    for (size_t g = 0; g + 1 < groups.size(); ++g)
+      layer_bytes += groups[g].bytes;
     const double mean = static_cast<double>(layer_bytes) / static_cast<double>(groups.size() - 1);
     groups.back().weight = static_cast<double>(groups.back().bytes) / mean;
   }
   return groups;
 }
 
-// Bytes to lock in each group so that every group keeps `weight * residual` to read, for the residual that spends
-// `available`: found by bisection, since the sum falls as the residual grows.
+// Bytes to lock in each group so that every group keeps `weight * residual` to read, for the residual that
+// spends `available`: found by bisection, since the sum falls as the residual grows.
 std::vector<uint64_t> balanced_shares(const std::vector<Group>& groups, uint64_t available) {
   auto locked_at = [](const Group& group, double residual) {
     return std::max(0.0, static_cast<double>(group.bytes) - group.weight * residual);
   };
   double low = 0;
   double high = 0;
-  for (const Group& group : groups) high = std::max(high, static_cast<double>(group.bytes) / group.weight);
+  for (const Group& group : groups)
+    high = std::max(high, static_cast<double>(group.bytes) / group.weight);
   for (int i = 0; i < 64; ++i) {
     const double middle = (low + high) / 2;
     double total = 0;
-    for (const Group& group : groups) total += locked_at(group, middle);
+    for (const Group& group : groups)
+      total += locked_at(group, middle);
     (total > static_cast<double>(available) ? low : high) = middle;
   }
   std::vector<uint64_t> shares;
-  for (const Group& group : groups) shares.push_back(static_cast<uint64_t>(locked_at(group, high)));
+  for (const Group& group : groups)
+    shares.push_back(static_cast<uint64_t>(locked_at(group, high)));
   return shares;
 }
 
@@ -103,11 +111,11 @@ std::vector<uint64_t> prefix_shares(const std::vector<Group>& groups, uint64_t a
   return shares;
 }
 
-// Steps of a group in the order in which they are kept. Attention first: small tensors go, few large reads remain, and
-// with grouped-query attention K and V are the smallest. FFN first: the most bytes per tensor. Flexible: as many whole
-// FFN tensors as `share` holds, then attention, then what is left of the FFN.
-std::vector<size_t> preservation_order(const WeightSchedule& schedule, const Group& group, Preservation preserve,
-                                       uint64_t share) {
+// Steps of a group in the order in which they are kept. Attention first: small tensors go, few large reads
+// remain, and with grouped-query attention K and V are the smallest. FFN first: the most bytes per tensor.
+// Flexible: as many whole FFN tensors as `share` holds, then attention, then what is left of the FFN.
+std::vector<size_t> preservation_order(const WeightSchedule& schedule, const Group& group,
+                                       Preservation preserve, uint64_t share) {
   std::vector<size_t> attention;
   std::vector<size_t> ffn;
   for (size_t i = group.begin; i < group.end; ++i) {
@@ -147,7 +155,8 @@ uint64_t lock_rows(const WeightSchedule& schedule, const std::vector<size_t>& or
 
 // Page borders and whole rows leave a little of each share unspent: it goes round until no row fits any more.
 void spend_the_rest(const WeightSchedule& schedule, const std::vector<Group>& groups,
-                    const std::vector<std::vector<size_t>>& orders, uint64_t rest, std::vector<LockedRows>& locked) {
+                    const std::vector<std::vector<size_t>>& orders, uint64_t rest,
+                    std::vector<LockedRows>& locked) {
   for (uint64_t before = rest + 1; rest > 0 && rest < before;) {
     before = rest;
     for (size_t g = 0; g < groups.size() && rest > 0; ++g) {
@@ -155,14 +164,16 @@ void spend_the_rest(const WeightSchedule& schedule, const std::vector<Group>& gr
       rest -= part - lock_rows(schedule, orders[g], part, locked);
     }
   }
-  for (size_t g = 0; g < groups.size() && rest > 0; ++g) rest = lock_rows(schedule, orders[g], rest, locked);
+  for (size_t g = 0; g < groups.size() && rest > 0; ++g)
+    rest = lock_rows(schedule, orders[g], rest, locked);
 }
 
 void choose_locked_rows(const WeightSchedule& schedule, const PlanRequest& request, uint64_t available,
                         std::vector<LockedRows>& locked) {
   const std::vector<Group> groups = make_groups(schedule);
-  const std::vector<uint64_t> shares = request.lock == LockPolicy::kBalanced ? balanced_shares(groups, available)
-                                                                             : prefix_shares(groups, available);
+  const std::vector<uint64_t> shares = request.lock == LockPolicy::kBalanced
+                                           ? balanced_shares(groups, available)
+                                           : prefix_shares(groups, available);
   std::vector<std::vector<size_t>> orders;
   uint64_t rest = available;
   for (size_t g = 0; g < groups.size(); ++g) {
@@ -180,7 +191,8 @@ uint64_t lay_out_arena(const WeightSchedule& schedule, ResidencyPlan& plan) {
     locked.arena_offset = end + step.extent.offset % kPageBytes;
     end += locked_cost(step, locked.rows);
   };
-  for (size_t i = 0; i < plan.steps.size(); ++i) place(schedule.steps[i], plan.steps[i]);
+  for (size_t i = 0; i < plan.steps.size(); ++i)
+    place(schedule.steps[i], plan.steps[i]);
   if (schedule.tied_embedding) {
     plan.embedding = plan.steps.back();
   } else {
@@ -191,19 +203,24 @@ uint64_t lay_out_arena(const WeightSchedule& schedule, ResidencyPlan& plan) {
 
 uint64_t largest_row_cover(const WeightSchedule& schedule) {
   uint64_t largest = 0;
-  for (const WeightStep& step : schedule.steps) largest = std::max(largest, step.row_bytes);
+  for (const WeightStep& step : schedule.steps)
+    largest = std::max(largest, step.row_bytes);
   return align_up(largest, kPageBytes) + kBorderBytes;
 }
 
 // The smallest pool of slots that can stream this schedule at all.
-uint64_t minimum_slot_bytes(const WeightSchedule& schedule) { return kMinimumSlots * largest_row_cover(schedule); }
+uint64_t minimum_slot_bytes(const WeightSchedule& schedule) {
+  return kMinimumSlots * largest_row_cover(schedule);
+}
 
-// Slots as large as a disk's full rate wants, but at least four of them, and none larger than what may stream.
+// Slots as large as a disk's full rate wants, but at least four of them, and none larger than what may
+// stream.
 void choose_slots(const WeightSchedule& schedule, uint64_t pool_bytes, ResidencyPlan& plan) {
   uint64_t largest_stream = 0;
   for (size_t i = 0; i < schedule.steps.size(); ++i) {
     const WeightStep& step = schedule.steps[i];
-    largest_stream = std::max(largest_stream, static_cast<uint64_t>(step.rows - plan.steps[i].rows) * step.row_bytes);
+    largest_stream =
+        std::max(largest_stream, static_cast<uint64_t>(step.rows - plan.steps[i].rows) * step.row_bytes);
   }
   const uint64_t wanted = std::min(kLargestSlotBytes, align_up(largest_stream, kPageBytes) + kBorderBytes);
   const uint64_t size = std::min(wanted, align_down(pool_bytes / kMinimumSlots, kPageBytes));
@@ -252,13 +269,15 @@ uint64_t minimum_weight_bytes(const WeightSchedule& schedule) {
 
 Result<ResidencyPlan> plan_residency(const WeightSchedule& schedule, const PlanRequest& request) {
   if (request.weight_bytes < minimum_weight_bytes(schedule)) {
-    return make_error(ErrorCode::kBudgetTooSmall,
-                      fmt::format("{} are left for weights, but the buffers for reading them take {}",
-                                  format_bytes(request.weight_bytes), format_bytes(minimum_weight_bytes(schedule))));
+    return make_error(
+        ErrorCode::kBudgetTooSmall,
+        fmt::format("{} are left for weights, but the buffers for reading them take {}",
+                    format_bytes(request.weight_bytes), format_bytes(minimum_weight_bytes(schedule))));
   }
   ResidencyPlan plan;
   plan.steps.resize(schedule.steps.size());
-  // Wanted even where every row is to be locked: the first sweep begins with rows of an embedding that it has yet to read.
+  // Wanted even where every row is to be locked: the first sweep begins with rows of an embedding that it has
+  // yet to read.
   plan.lookup_bytes = kLookupRows * lookup_row_bytes(schedule);
   const uint64_t available = request.weight_bytes - plan.lookup_bytes;
   if (request.lock != LockPolicy::kNone && request.weight_bytes >= full_weight_bytes(schedule)) {
@@ -277,11 +296,13 @@ Result<ResidencyPlan> plan_residency(const WeightSchedule& schedule, const PlanR
     return plan;
   }
   const uint64_t pool_bytes = std::clamp(request.slot_bytes, minimum_slot_bytes(schedule), available);
-  if (request.lock != LockPolicy::kNone) choose_locked_rows(schedule, request, available - pool_bytes, plan.steps);
+  if (request.lock != LockPolicy::kNone)
+    choose_locked_rows(schedule, request, available - pool_bytes, plan.steps);
   plan.arena_bytes = lay_out_arena(schedule, plan);
   choose_slots(schedule, pool_bytes, plan);
   for (size_t i = 0; i < plan.steps.size(); ++i) {
-    for (const StreamedSlice& slice : streamed_slices(schedule.steps[i], plan.steps[i].rows, plan.slot_size)) {
+    for (const StreamedSlice& slice :
+         streamed_slices(schedule.steps[i], plan.steps[i].rows, plan.slot_size)) {
       plan.streamed_bytes_per_sweep += slice.read.size;
     }
   }

@@ -1,9 +1,10 @@
-// From a schedule and a number of bytes to the rows that stay in memory and the rows that stream: a pure function.
+// From a schedule and a number of bytes to the rows that stay in memory and the rows that stream: a pure
+// function.
 //
-// The first rows of a matrix are the locked ones, so that compute can start on them while the rest arrives. Balanced
-// locking (the paper's second technique) leaves the same bytes to read in every layer; the output head, which is no
-// layer, keeps the same share of itself streamed as the layers do. Preservation (its third) orders the tensors within
-// a layer. Rows, not whole tensors, are the unit, so that any budget is filled.
+// The first rows of a matrix are the locked ones, so that compute can start on them while the rest arrives.
+// Balanced locking (the paper's second technique) leaves the same bytes to read in every layer; the output
+// head, which is no layer, keeps the same share of itself streamed as the layers do. Preservation (its third)
+// orders the tensors within a layer. Rows, not whole tensors, are the unit, so that any budget is filled.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,8 @@ struct PlanRequest {
   Preservation preserve = Preservation::kFlexible;
 };
 
-// The locked rows of one matrix are rows [0, rows); they lie in the arena at `arena_offset`, which is congruent to the
-// matrix's file offset modulo the page size, so that direct reads land in place.
+// The locked rows of one matrix are rows [0, rows); they lie in the arena at `arena_offset`, which is
+// congruent to the matrix's file offset modulo the page size, so that direct reads land in place.
 struct LockedRows {
   int64_t rows = 0;
   uint64_t arena_offset = 0;  // of row 0
@@ -36,7 +37,7 @@ struct ResidencyPlan {
   uint64_t arena_bytes = 0;       // all locked rows with their page borders
   uint64_t slot_size = 0;         // one slot, a multiple of the page size; 0 where nothing streams
   uint32_t n_slots = 0;
-  uint64_t lookup_bytes = 0;      // buffer for reading rows of the embedding that are not (yet) in the arena
+  uint64_t lookup_bytes = 0;  // buffer for reading rows of the embedding that are not (yet) in the arena
   uint64_t streamed_bytes_per_sweep = 0;  // what is read for every sweep, page borders included
 
   uint64_t slot_bytes() const { return slot_size * n_slots; }
@@ -67,8 +68,8 @@ inline constexpr uint32_t kLookupRows = 32;
 // Bytes of the buffer of one such row.
 uint64_t lookup_row_bytes(const WeightSchedule& schedule);
 
-// kBudgetTooSmall where weight_bytes is less than the slots need. With LockPolicy::kNone nothing is locked even if it
-// would fit. slot_bytes is raised to the least that works.
+// kBudgetTooSmall where weight_bytes is less than the slots need. With LockPolicy::kNone nothing is locked
+// even if it would fit. slot_bytes is raised to the least that works.
 Result<ResidencyPlan> plan_residency(const WeightSchedule& schedule, const PlanRequest& request);
 
 }  // namespace flexinfer

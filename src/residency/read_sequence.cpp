@@ -9,7 +9,8 @@ namespace {
 
 constexpr uint64_t kLockedPieceBytes = kMiB;
 
-void add_locked_pieces(const WeightStep& step, uint32_t index, const LockedRows& locked, ReadSequence& sequence) {
+void add_locked_pieces(const WeightStep& step, uint32_t index, const LockedRows& locked,
+                       ReadSequence& sequence) {
   if (locked.rows == 0) return;
   const uint64_t data_begin = step.extent.offset;
   const uint64_t data_end = data_begin + static_cast<uint64_t>(locked.rows) * step.row_bytes;
@@ -38,7 +39,8 @@ void add_streamed_slices(const WeightStep& step, uint32_t index, const LockedRow
     read.row_begin = slice.row_begin;
     read.row_end = slice.row_end;
     read.read = slice.read;
-    read.required = step.extent.offset + static_cast<uint64_t>(slice.row_end) * step.row_bytes - slice.read.offset;
+    read.required =
+        step.extent.offset + static_cast<uint64_t>(slice.row_end) * step.row_bytes - slice.read.offset;
     sequence.reads.push_back(read);
   }
 }
@@ -58,7 +60,8 @@ ReadSequence make_read_sequence(const WeightSchedule& schedule, const ResidencyP
   }
   sequence.first_locked_piece.push_back(sequence.n_locked());
   if (!schedule.tied_embedding) {
-    add_locked_pieces(schedule.embedding, static_cast<uint32_t>(schedule.steps.size()), plan.embedding, sequence);
+    add_locked_pieces(schedule.embedding, static_cast<uint32_t>(schedule.steps.size()), plan.embedding,
+                      sequence);
   }
   sequence.first_locked_piece.push_back(sequence.n_locked());
   return sequence;

@@ -8,16 +8,16 @@
 
 namespace flexinfer {
 
-// One request. A streamed read brings rows [row_begin, row_end) of its step into a slot, every sweep. A locked read
-// brings a page-aligned piece of the step's locked run into the arena, once; rows lie across its borders, so a row is
-// there when all pieces up to its end are.
+// One request. A streamed read brings rows [row_begin, row_end) of its step into a slot, every sweep. A
+// locked read brings a page-aligned piece of the step's locked run into the arena, once; rows lie across its
+// borders, so a row is there when all pieces up to its end are.
 struct SweepRead {
   uint32_t step = 0;
   bool locked = false;
-  uint32_t ordinal = 0;       // among the reads of its kind
+  uint32_t ordinal = 0;  // among the reads of its kind
   int64_t row_begin = 0;
-  int64_t row_end = 0;        // of a locked piece: rows of the step complete once it and all before it have arrived
-  Extent read;                // page-aligned
+  int64_t row_end = 0;  // of a locked piece: rows of the step complete once it and all before it have arrived
+  Extent read;          // page-aligned
   uint64_t required = 0;      // bytes of it that hold weights; the rest may lie past the end of the file
   uint64_t arena_offset = 0;  // of a locked piece: where its first byte goes
 };
@@ -25,10 +25,11 @@ struct SweepRead {
 // After the head come the locked rows of an embedding of its own, as step n_steps: no sweep waits for them.
 struct ReadSequence {
   std::vector<SweepRead> reads;
-  size_t head_begin = 0;                     // first read of the output head
-  std::vector<uint32_t> locked_reads;        // indices into reads, by ordinal
-  std::vector<uint32_t> first_locked_piece;  // by step, the embedding and one past it: ordinals of the locked reads
-  uint32_t n_streamed = 0;                   // streamed reads of a whole sweep
+  size_t head_begin = 0;               // first read of the output head
+  std::vector<uint32_t> locked_reads;  // indices into reads, by ordinal
+  std::vector<uint32_t>
+      first_locked_piece;   // by step, the embedding and one past it: ordinals of the locked reads
+  uint32_t n_streamed = 0;  // streamed reads of a whole sweep
   uint32_t n_streamed_before_head = 0;
 
   uint32_t n_locked() const { return static_cast<uint32_t>(locked_reads.size()); }

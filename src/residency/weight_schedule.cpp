@@ -4,13 +4,15 @@ namespace flexinfer {
 
 uint64_t WeightSchedule::constant_bytes() const {
   uint64_t total = 0;
-  for (const ConstantWeight& constant : constants) total += static_cast<uint64_t>(constant.size) * sizeof(float);
+  for (const ConstantWeight& constant : constants)
+    total += static_cast<uint64_t>(constant.size) * sizeof(float);
   return total;
 }
 
 uint64_t WeightSchedule::matrix_bytes() const {
   uint64_t total = tied_embedding ? 0 : embedding.extent.size;
-  for (const WeightStep& step : steps) total += step.extent.size;
+  for (const WeightStep& step : steps)
+    total += step.extent.size;
   return total;
 }
 

@@ -1,5 +1,5 @@
-// The ordered list of the weights that one sweep uses. An architecture writes it once; planner, store, forward pass and
-// statistics are its readers.
+// The ordered list of the weights that one sweep uses. An architecture writes it once; planner, store,
+// forward pass and statistics are its readers.
 #pragma once
 
 #include <cstdint>
@@ -24,10 +24,15 @@ enum class Role : uint8_t {
   kTokenEmbedding,
 };
 
-constexpr bool is_attention(Role role) { return role <= Role::kAttentionOutput; }
-constexpr bool is_ffn(Role role) { return role >= Role::kFfnGate && role <= Role::kFfnDown; }
+constexpr bool is_attention(Role role) {
+  return role <= Role::kAttentionOutput;
+}
+constexpr bool is_ffn(Role role) {
+  return role >= Role::kFfnGate && role <= Role::kFfnDown;
+}
 
-// One matrix and where its rows lie in the file: row r is the row_bytes bytes at extent.offset + r * row_bytes.
+// One matrix and where its rows lie in the file: row r is the row_bytes bytes at extent.offset + r *
+// row_bytes.
 struct WeightStep {
   int layer = 0;  // the output head is layer n_layers
   Role role = Role::kAttentionQ;
@@ -47,8 +52,9 @@ struct ConstantWeight {
   Extent extent;
 };
 
-// Steps stand in the order of their use: layer by layer, the output head last. The embedding is looked up by row and
-// is no step of the sweep; with tied embeddings it is the head's matrix (`embedding` then repeats its place).
+// Steps stand in the order of their use: layer by layer, the output head last. The embedding is looked up by
+// row and is no step of the sweep; with tied embeddings it is the head's matrix (`embedding` then repeats its
+// place).
 struct WeightSchedule {
   int n_layers = 0;
   std::vector<WeightStep> steps;

@@ -17,8 +17,8 @@ namespace flexinfer {
 
 class WeightSource;
 
-// The right to read rows [row_begin, row_end) of one step now. Move-only; its end frees the slot for the next read.
-// Must not outlive its source, and is used and ended on the thread that acquired it.
+// The right to read rows [row_begin, row_end) of one step now. Move-only; its end frees the slot for the next
+// read. Must not outlive its source, and is used and ended on the thread that acquired it.
 class WeightLease {
  public:
   WeightLease(const std::byte* rows, int64_t row_begin, int64_t row_end)
@@ -57,8 +57,8 @@ struct ReadStats {
   uint64_t stall_ns = 0;     // time acquire waited
 };
 
-// Used by one thread. A sweep acquires the steps in the schedule's order, each from row 0 up to its last row, each
-// lease beginning where the one before ended; the head only where the sweep has it.
+// Used by one thread. A sweep acquires the steps in the schedule's order, each from row 0 up to its last row,
+// each lease beginning where the one before ended; the head only where the sweep has it.
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
@@ -66,8 +66,9 @@ class WeightSource {
   // Begins a sweep; one that was left in the middle (an error, a cancel) is forgotten.
   virtual void begin_sweep(const SweepOptions& options) = 0;
 
-  // Rows of a step from row_begin on, as many as lie together and are there; waits for the first. kIo / kCorrupt of
-  // the failed read; kCancelled soon after the stop token asks; kUsage where the order is not the sweep's.
+  // Rows of a step from row_begin on, as many as lie together and are there; waits for the first. kIo /
+  // kCorrupt of the failed read; kCancelled soon after the stop token asks; kUsage where the order is not the
+  // sweep's.
   virtual Result<WeightLease> acquire(size_t step, int64_t row_begin) = 0;
 
   // Copies rows of the embedding, one after the other, to `out`. Rows are in range.

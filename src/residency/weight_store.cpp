@@ -18,9 +18,11 @@ constexpr std::chrono::milliseconds kCancelInterval{50};  // how soon a wait not
 
 }  // namespace
 
-Result<std::unique_ptr<WeightStore>> WeightStore::create(const WeightSchedule& schedule, const ResidencyPlan& plan,
+Result<std::unique_ptr<WeightStore>> WeightStore::create(const WeightSchedule& schedule,
+                                                         const ResidencyPlan& plan,
                                                          std::span<const File> files,
-                                                         std::unique_ptr<AsyncReader> reader, Lookahead lookahead) {
+                                                         std::unique_ptr<AsyncReader> reader,
+                                                         Lookahead lookahead) {
   std::unique_ptr<WeightStore> store(new WeightStore(schedule, plan, files, std::move(reader), lookahead));
   FLEX_CHECK(store->allocate());
   FLEX_TRY(Constants constants, read_constants(schedule, files));
@@ -29,8 +31,9 @@ Result<std::unique_ptr<WeightStore>> WeightStore::create(const WeightSchedule& s
   return store;
 }
 
-WeightStore::WeightStore(const WeightSchedule& schedule, const ResidencyPlan& plan, std::span<const File> files,
-                         std::unique_ptr<AsyncReader> reader, Lookahead lookahead)
+WeightStore::WeightStore(const WeightSchedule& schedule, const ResidencyPlan& plan,
+                         std::span<const File> files, std::unique_ptr<AsyncReader> reader,
+                         Lookahead lookahead)
     : schedule_(schedule),
       plan_(plan),
       files_(files),
@@ -47,7 +50,8 @@ Status WeightStore::allocate() {
   FLEX_TRY(slot_memory_, PageBuffer::allocate(plan_.slot_bytes()));
   FLEX_TRY(lookup_memory_, PageBuffer::allocate(plan_.lookup_bytes));
   if (!arena_.try_lock() || !slot_memory_.try_lock()) {
-    notes_.emplace_back("the system does not let this process lock its memory (see ulimit -l): weights could be swapped out");
+    notes_.emplace_back(
+        "the system does not let this process lock its memory (see ulimit -l): weights could be swapped out");
   }
   return {};
 }
@@ -76,13 +80,16 @@ void WeightStore::begin_sweep(const SweepOptions& options) {
   if (lookahead_ == Lookahead::kSweep) issue_reads(schedule_.steps.size());
 }
 
-// After an error or a cancel: what is in flight lands, the slots are empty again, the locked pieces that have arrived
-// stay and those that have not will be read again.
+// After an error or a cancel: what is in flight lands, the slots are empty again, the locked pieces that have
+// arrived stay and those that have not will be read again.
 void WeightStore::forget_sweep() {
-  while (reader_->in_flight() > 0) reader_->wait(kCancelInterval);
+  while (reader_->in_flight() > 0)
+    reader_->wait(kCancelInterval);
   note_completions();
-  for (Slot& slot : slots_) slot = Slot{};
-  for (Slot& slot : arena_reads_) slot = Slot{};
+  for (Slot& slot : slots_)
+    slot = Slot{};
+  for (Slot& slot : arena_reads_)
+    slot = Slot{};
   pieces_issued_ = pieces_arrived_;
   streams_issued_ = 0;
   streams_acquired_ = 0;
@@ -134,8 +141,8 @@ Result<WeightLease> WeightStore::acquire_streamed(size_t step, int64_t row_begin
   const auto index = static_cast<uint32_t>(slots_.empty() ? 0 : streams_acquired_ % slots_.size());
   if (streams_left_ == 0 || sequence_.reads[slots_[index].read].step != step ||
       sequence_.reads[slots_[index].read].row_begin != row_begin) {
-    return make_error(ErrorCode::kUsage,
-                      fmt::format("row {} of {} was asked for out of the sweep's order", row_begin, weight.name));
+    return make_error(ErrorCode::kUsage, fmt::format("row {} of {} was asked for out of the sweep's order",
+                                                     row_begin, weight.name));
   }
   ++streams_acquired_;
   --streams_left_;
@@ -165,11 +172,12 @@ Status WeightStore::wait_for(size_t step, FunctionRef<bool()> ready, FunctionRef
       return {};
     }
     const Slot* slot = awaited();
-    if (slot != nullptr && slot->request.state == ReadState::kFailed) return tl::unexpected(slot->request.error);
+    if (slot != nullptr && slot->request.state == ReadState::kFailed)
+      return tl::unexpected(slot->request.error);
     if (ahead || reader_->in_flight() == 0) issue_reads(through_step);
     if (reader_->in_flight() == 0 && !ready()) {
-      return make_error(ErrorCode::kUsage, fmt::format("{} was asked for out of the sweep's order",
-                                                       schedule_.steps[step].name));
+      return make_error(ErrorCode::kUsage,
+                        fmt::format("{} was asked for out of the sweep's order", schedule_.steps[step].name));
     }
     if (reader_->in_flight() > 0) reader_->wait(kCancelInterval);
   }
@@ -190,8 +198,8 @@ void WeightStore::issue_reads(size_t through_step) {
   reader_->flush();
 }
 
-// Issues the read at the cursor and moves on; false where it must wait: for a slot, for a read into the arena to land,
-// or for the decision of a coming sweep.
+// Issues the read at the cursor and moves on; false where it must wait: for a slot, for a read into the arena
+// to land, or for the decision of a coming sweep.
 bool WeightStore::issue_next(size_t through_step) {
   const bool in_current = cursor_sweep_ == sweep_number_;
   const size_t end = in_current && !sweep_.with_head ? sequence_.head_begin : sequence_.reads.size();
@@ -212,7 +220,8 @@ bool WeightStore::issue_next(size_t through_step) {
 bool WeightStore::issue_locked(size_t read) {
   if (sequence_.reads[read].ordinal < pieces_issued_) return true;  // an earlier sweep has brought it
   if (pieces_issued_ - pieces_arrived_ >= arena_reads_.size()) return false;
-  start(arena_reads_[pieces_issued_ % arena_reads_.size()], read, arena_.data() + sequence_.reads[read].arena_offset);
+  start(arena_reads_[pieces_issued_ % arena_reads_.size()], read,
+        arena_.data() + sequence_.reads[read].arena_offset);
   ++pieces_issued_;
   return true;
 }
@@ -272,7 +281,8 @@ Status WeightStore::read_embedding_round(std::span<const int32_t> rows, std::byt
   reader_->flush();
   Status status;
   for (uint32_t i = 0; i < rows.size(); ++i) {
-    while (requests[i].state == ReadState::kInFlight) reader_->wait(kCancelInterval);
+    while (requests[i].state == ReadState::kInFlight)
+      reader_->wait(kCancelInterval);
     if (requests[i].state == ReadState::kFailed) {
       status = tl::unexpected(requests[i].error);
       continue;  // the other reads are still on their way into our buffers

@@ -1,9 +1,10 @@
-// The weights under a plan: an arena of locked rows that the first sweep fills, and a ring of slots through which the
-// rest streams, sweep after sweep, without a pause between them.
+// The weights under a plan: an arena of locked rows that the first sweep fills, and a ring of slots through
+// which the rest streams, sweep after sweep, without a pause between them.
 //
-// Reads are issued in the order in which compute will acquire them, so both kinds are first-in first-out: read i of the
-// streamed ones goes to slot i mod n_slots. A slot is read into again as soon as its lease ends. The thread that
-// computes also owns the reader: a submission costs microseconds, and there is nothing to lock.
+// Reads are issued in the order in which compute will acquire them, so both kinds are first-in first-out:
+// read i of the streamed ones goes to slot i mod n_slots. A slot is read into again as soon as its lease
+// ends. The thread that computes also owns the reader: a submission costs microseconds, and there is nothing
+// to lock.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,9 @@ namespace flexinfer {
 // Reads of the locked arena in flight during the first sweep, beside one for each slot.
 inline constexpr unsigned kArenaReadsInFlight = 32;
 // The depth that a store's reader needs.
-constexpr unsigned reader_depth(const ResidencyPlan& plan) { return plan.n_slots + kArenaReadsInFlight + kLookupRows; }
+constexpr unsigned reader_depth(const ResidencyPlan& plan) {
+  return plan.n_slots + kArenaReadsInFlight + kLookupRows;
+}
 
 enum class Lookahead : uint8_t {
   kSweep,  // reads run ahead of compute as far as there are slots, into the next sweep
@@ -33,11 +36,12 @@ enum class Lookahead : uint8_t {
 
 class WeightStore final : public WeightSource {
  public:
-  // Allocates the arena and the slots and reads the constants. Schedule and files must outlive the store; the plan is
-  // of this schedule. reader->depth() >= reader_depth(plan).
-  static Result<std::unique_ptr<WeightStore>> create(const WeightSchedule& schedule, const ResidencyPlan& plan,
-                                                     std::span<const File> files,
-                                                     std::unique_ptr<AsyncReader> reader, Lookahead lookahead);
+  // Allocates the arena and the slots and reads the constants. Schedule and files must outlive the store; the
+  // plan is of this schedule. reader->depth() >= reader_depth(plan).
+  static Result<std::unique_ptr<WeightStore>> create(const WeightSchedule& schedule,
+                                                     const ResidencyPlan& plan, std::span<const File> files,
+                                                     std::unique_ptr<AsyncReader> reader,
+                                                     Lookahead lookahead);
   ~WeightStore() override;
 
   void begin_sweep(const SweepOptions& options) override;
@@ -73,7 +77,8 @@ class WeightStore final : public WeightSource {
   bool issue_streamed(size_t read);
   void start(Slot& slot, size_t read, std::byte* destination);
   void note_completions();
-  // Waits, issuing reads meanwhile, until `ready()`; ends with the error of `awaited()` where that read has failed.
+  // Waits, issuing reads meanwhile, until `ready()`; ends with the error of `awaited()` where that read has
+  // failed.
   Status wait_for(size_t step, FunctionRef<bool()> ready, FunctionRef<const Slot*()> awaited);
   void forget_sweep();
   ReadRequest lookup_request(int32_t row, uint32_t place) const;
@@ -88,18 +93,18 @@ class WeightStore final : public WeightSource {
   PageBuffer slot_memory_;
   PageBuffer lookup_memory_;
 
-  std::vector<Slot> slots_;          // the ring of streamed reads
-  std::vector<Slot> arena_reads_;    // the ring of reads into the arena
-  uint64_t streams_issued_ = 0;      // over all sweeps; the next goes to slot streams_issued_ % n_slots
-  uint64_t streams_acquired_ = 0;    // the next to be leased
-  uint32_t pieces_issued_ = 0;       // of the arena, once in a lifetime
-  uint32_t pieces_arrived_ = 0;      // all before this one are there
+  std::vector<Slot> slots_;        // the ring of streamed reads
+  std::vector<Slot> arena_reads_;  // the ring of reads into the arena
+  uint64_t streams_issued_ = 0;    // over all sweeps; the next goes to slot streams_issued_ % n_slots
+  uint64_t streams_acquired_ = 0;  // the next to be leased
+  uint32_t pieces_issued_ = 0;     // of the arena, once in a lifetime
+  uint32_t pieces_arrived_ = 0;    // all before this one are there
 
   SweepOptions sweep_;
-  uint64_t sweep_number_ = 0;        // of the sweep that computes; 0 before the first
-  uint64_t cursor_sweep_ = 1;        // the sweep of the next read to issue: this one or the next
-  size_t cursor_ = 0;                // its index in the sequence
-  uint32_t streams_left_ = 0;        // streamed reads that this sweep has yet to acquire
+  uint64_t sweep_number_ = 0;  // of the sweep that computes; 0 before the first
+  uint64_t cursor_sweep_ = 1;  // the sweep of the next read to issue: this one or the next
+  size_t cursor_ = 0;          // its index in the sequence
+  uint32_t streams_left_ = 0;  // streamed reads that this sweep has yet to acquire
 
   uint64_t constant_bytes_read_ = 0;
   uint64_t stall_ns_ = 0;

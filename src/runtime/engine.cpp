@@ -14,21 +14,23 @@
 namespace flexinfer {
 namespace {
 
-// Program, libraries, stacks and allocator, before anything of the model: measured on the command line program, which
-// stays a good third below.
+// Program, libraries, stacks and allocator, before anything of the model: measured on the command line
+// program, which stays a good third below.
 constexpr uint64_t kProgramBytes = 12 * kMiB;
 constexpr uint64_t kThreadBytes = 128 * kKiB;  // touched stack and kernel stack of a thread
 constexpr uint64_t kReadBytes = 128;           // bookkeeping of one read of the first sweep
 constexpr uint64_t kReadLength = kMiB;
-constexpr uint64_t kHeaderFactor = 3;          // metadata in memory, and the allocator's slack, per byte in the file
-constexpr uint64_t kSafetyBytes = 2 * kMiB;    // what may come on top of what is resident now
+constexpr uint64_t kHeaderFactor = 3;  // metadata in memory, and the allocator's slack, per byte in the file
+constexpr uint64_t kSafetyBytes = 2 * kMiB;  // what may come on top of what is resident now
+constexpr int kMostThreads = 1024;
 
-// What the process takes apart from weights, cache and activations. An estimate from the model's own sizes, so that the
-// same model gives the same plan; what is resident already counts where it is more (a host program may be large).
+// What the process takes apart from weights, cache and activations. An estimate from the model's own sizes,
+// so that the same model gives the same plan; what is resident already counts where it is more (a host
+// program may be large).
 uint64_t estimate_program_bytes(const GgufFile& file, const Vocabulary::Impl& vocabulary, int n_threads) {
   const uint64_t header_bytes = file.file_bytes() - std::min(file.file_bytes(), file.tensor_bytes());
-  const uint64_t estimate = kProgramBytes + vocabulary.tokenizer->resident_bytes() + kHeaderFactor * header_bytes +
-                            static_cast<uint64_t>(n_threads) * kThreadBytes +
+  const uint64_t estimate = kProgramBytes + vocabulary.tokenizer->resident_bytes() +
+                            kHeaderFactor * header_bytes + static_cast<uint64_t>(n_threads) * kThreadBytes +
                             file.tensor_bytes() / kReadLength * kReadBytes;
   return align_up(std::max(estimate, resident_bytes() + kSafetyBytes), 64 * kKiB);
 }
@@ -42,6 +44,10 @@ uint64_t default_budget() {
 Status check_counts(const EngineOptions& options) {
   if (options.context_length < 0 || options.n_threads < 0 || options.batch < 0) {
     return make_error(ErrorCode::kUsage, "context length, threads and batch cannot be negative");
+  }
+  if (options.n_threads > kMostThreads) {
+    return make_error(ErrorCode::kUsage, fmt::format("{} threads are more than the {} that can be used",
+                                                     options.n_threads, kMostThreads));
   }
   return {};
 }
@@ -67,7 +73,7 @@ Result<Engine> Engine::open(const std::string& model_path, const EngineOptions& 
   if (chosen.n_threads == 0) chosen.n_threads = available_processors();
   if (chosen.budget_bytes == 0) chosen.budget_bytes = default_budget();
   impl->inputs.program_bytes = estimate_program_bytes(file, *vocabulary, chosen.n_threads);
-  impl->inputs.profile = machine_profile(model_path, chosen.n_threads);
+  impl->inputs.profile = machine_profile(model_path);
   FLEX_TRY(impl->plan, plan_memory(impl->model, chosen, impl->inputs));
   const int64_t trained = impl->model.hyperparameters.context_length;
   if (impl->plan.options.context_length > trained) {
@@ -78,10 +84,18 @@ Result<Engine> Engine::open(const std::string& model_path, const EngineOptions& 
   return Engine(std::move(impl));
 }
 
-const PlanSummary& Engine::plan() const { return impl_->plan.summary; }
-const EngineOptions& Engine::options() const { return impl_->plan.options; }
-const Vocabulary& Engine::vocabulary() const { return impl_->vocabulary.front(); }
-const std::vector<std::string>& Engine::notes() const { return impl_->notes; }
+const PlanSummary& Engine::plan() const {
+  return impl_->plan.summary;
+}
+const EngineOptions& Engine::options() const {
+  return impl_->plan.options;
+}
+const Vocabulary& Engine::vocabulary() const {
+  return impl_->vocabulary.front();
+}
+const std::vector<std::string>& Engine::notes() const {
+  return impl_->notes;
+}
 
 Result<Session> Engine::new_session() const {
   FLEX_TRY(auto impl, Session::Impl::create(impl_));

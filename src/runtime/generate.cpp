@@ -8,12 +8,13 @@
 
 namespace flexinfer {
 
-Result<GenerateResult> Session::Impl::generate(const GenerateRequest& request,
-                                               const std::function<void(const GenerateProgress&)>& on_progress,
-                                               const std::function<void(double)>& on_prefill) {
+Result<GenerateResult> Session::Impl::generate(
+    const GenerateRequest& request, const std::function<void(const GenerateProgress&)>& on_progress,
+    const std::function<void(double)>& on_prefill) {
   if (request.prompt.empty()) {
     return make_error(ErrorCode::kUsage, "the prompt is empty: give at least one token of text");
   }
+  FLEX_CHECK(check_sampling(request.sampling));
   const Vocabulary& vocabulary = engine->vocabulary.front();
   const int64_t room =
       engine->plan.options.context_length - n_tokens - static_cast<int64_t>(request.prompt.size());
@@ -22,7 +23,8 @@ Result<GenerateResult> Session::Impl::generate(const GenerateRequest& request,
   GenerateResult result;
   result.finish_reason = "length";
   Sampler sampler(request.sampling);
-  for (Token token : request.prompt) sampler.accept(token);
+  for (Token token : request.prompt)
+    sampler.accept(token);
   FLEX_TRY(std::span<const float> logits, append(request.prompt, limit > 1, on_prefill));
   Utf8Stream characters;
   auto report = [&](Token token, std::string text) {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "base/thread_pool.h"
 #include "flexinfer/tools.h"
 #include "gguf/gguf_file.h"
 #include "kernels/kernel_table.h"
-#include "base/thread_pool.h"
 #include "runtime/machine.h"
 
 namespace flexinfer {
@@ -58,7 +58,8 @@ Result<ModelInfo> inspect_model(const std::string& path) {
   info.file_bytes = file.file_bytes();
   info.version = file.version();
   info.alignment = file.alignment();
-  for (const auto& [key, value] : file.metadata().values()) info.metadata.emplace_back(key, show(value));
+  for (const auto& [key, value] : file.metadata().values())
+    info.metadata.emplace_back(key, show(value));
   for (const TensorInfo& tensor : file.tensors()) {
     ModelInfo::Tensor shown;
     shown.name = tensor.name;

@@ -16,40 +16,59 @@
 namespace flexinfer {
 namespace {
 
-// "Key:   123 kB" of a /proc file, in bytes.
-uint64_t proc_value(const char* path, std::string_view key) {
+// The number that follows `key` at the beginning of a line; 0 where there is none.
+uint64_t listed_value(const std::filesystem::path& path, std::string_view key) {
   std::ifstream file(path);
   std::string line;
   while (std::getline(file, line)) {
-    if (line.rfind(key, 0) != 0) continue;
-    return std::strtoull(line.c_str() + key.size(), nullptr, 10) * 1024;
+    if (line.rfind(key, 0) == 0) return std::strtoull(line.c_str() + key.size(), nullptr, 10);
   }
   return 0;
 }
 
-std::optional<uint64_t> read_number(const std::string& path) {
+// "Key:   123 kB" of a /proc file, in bytes.
+uint64_t proc_value(const std::filesystem::path& path, std::string_view key) {
+  return listed_value(path, key) * 1024;
+}
+
+std::optional<uint64_t> read_number(const std::filesystem::path& path) {
   std::ifstream file(path);
   uint64_t value = 0;
   if (file >> value) return value;
   return std::nullopt;  // absent, or "max"
 }
 
+// How one version of cgroups names things.
+struct CgroupNames {
+  const char* folder;
+  const char* limit;
+  const char* usage;
+  const char*
+      idle_cache;  // of memory.stat: cached pages of files that the kernel gives back before anything else
+};
+constexpr CgroupNames kCgroup1 = {"sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+                                  "total_inactive_file "};
+constexpr CgroupNames kCgroup2 = {"sys/fs/cgroup", "memory.max", "memory.current", "inactive_file "};
+
 // Limit and use of one cgroup folder.
-void tighten(const std::string& folder, const char* limit_name, const char* usage_name, MemoryState& state) {
-  const std::optional<uint64_t> limit = read_number(folder + limit_name);
-  if (!limit || *limit >= state.total_bytes) return;
-  const uint64_t usage = read_number(folder + usage_name).value_or(0);
-  state.total_bytes = *limit;
-  state.available_bytes = std::min(state.available_bytes, *limit - std::min(*limit, usage));
+void tighten(const std::filesystem::path& folder, const CgroupNames& names, MemoryState& state) {
+  const std::optional<uint64_t> limit = read_number(folder / names.limit);
+  if (!limit) return;
+  const uint64_t usage = read_number(folder / names.usage).value_or(0);
+  const uint64_t held = usage - std::min(usage, listed_value(folder / "memory.stat", names.idle_cache));
+  state.total_bytes = std::min(state.total_bytes, *limit);
+  state.available_bytes = std::min(state.available_bytes, *limit - std::min(*limit, held));
 }
 
 // A cgroup's limit binds all below it: every folder from the process's own up to the root counts.
-void tighten_to_cgroup(const std::string& root, std::string path, const char* limit_name, const char* usage_name,
+void tighten_to_cgroup(const std::filesystem::path& root, const CgroupNames& names, std::string_view group,
                        MemoryState& state) {
-  while (true) {
-    tighten(root + path + "/", limit_name, usage_name, state);
-    if (path.empty() || path == "/") return;
-    path = path.substr(0, path.find_last_of('/'));
+  const std::filesystem::path top = root / names.folder;
+  tighten(top, names, state);
+  std::filesystem::path folder = top;
+  for (const std::filesystem::path& part : std::filesystem::path(group).relative_path()) {
+    folder /= part;
+    tighten(folder, names, state);
   }
 }
 
@@ -69,24 +88,29 @@ std::filesystem::path speed_file(const std::string& model_path) {
 
 }  // namespace
 
-uint64_t resident_bytes() { return proc_value("/proc/self/status", "VmRSS:"); }
+uint64_t resident_bytes() {
+  return proc_value("/proc/self/status", "VmRSS:");
+}
 
-uint64_t peak_resident_bytes() { return proc_value("/proc/self/status", "VmHWM:"); }
+uint64_t peak_resident_bytes() {
+  return proc_value("/proc/self/status", "VmHWM:");
+}
 
-MemoryState memory_state() {
-  MemoryState state{proc_value("/proc/meminfo", "MemTotal:"), proc_value("/proc/meminfo", "MemAvailable:")};
-  std::ifstream groups("/proc/self/cgroup");
+MemoryState memory_state(const std::filesystem::path& root) {
+  const std::filesystem::path memory = root / "proc/meminfo";
+  MemoryState state{proc_value(memory, "MemTotal:"), proc_value(memory, "MemAvailable:")};
+  std::ifstream groups(root / "proc/self/cgroup");
   std::string line;
   while (std::getline(groups, line)) {  // "4:memory:/path" in version 1, "0::/path" in version 2
     const size_t first = line.find(':');
     const size_t second = line.find(':', first + 1);
     if (second == std::string::npos) continue;
     const std::string controllers = line.substr(first + 1, second - first - 1);
-    const std::string path = line.substr(second + 1);
+    const std::string group = line.substr(second + 1);
     if (controllers == "memory") {
-      tighten_to_cgroup("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes", "memory.usage_in_bytes", state);
+      tighten_to_cgroup(root, kCgroup1, group, state);
     } else if (controllers.empty()) {
-      tighten_to_cgroup("/sys/fs/cgroup", path, "memory.max", "memory.current", state);
+      tighten_to_cgroup(root, kCgroup2, group, state);
     }
   }
   return state;
@@ -101,9 +125,8 @@ std::string cpu_name() {
   return "unknown";
 }
 
-MachineProfile machine_profile(const std::string& model_path, int n_threads) {
+MachineProfile machine_profile(const std::string& model_path) {
   MachineProfile profile;
-  profile.multiply_adds_per_second *= n_threads;
   std::ifstream file(speed_file(model_path));
   double speed = 0;
   if (file >> speed && speed > 0) {

@@ -11,13 +11,14 @@ namespace flexinfer {
 namespace {
 
 constexpr int64_t kDefaultContext = 4096;
-constexpr int64_t kLeastContext = 128;       // a shorter default would cut off an ordinary prompt
+constexpr int64_t kLeastContext = 128;  // a shorter default would cut off an ordinary prompt
 constexpr int64_t kDefaultBatch = 512;
-constexpr uint64_t kCacheShare = 4;          // the default KV cache takes at most this part of the budget
-constexpr uint64_t kActivationShare = 32;    // so do the activations of the default batch
-constexpr uint64_t kSlotShare = 16;          // and the slots
+constexpr uint64_t kCacheShare = 4;  // the default KV cache takes at most this part of the budget
+constexpr uint64_t kActivationShare =
+    32;                              // so do the activations of the default batch, beyond those of one token
+constexpr uint64_t kSlotShare = 16;  // and the slots
 constexpr uint64_t kMostSlotBytes = 32 * kMiB;  // more does not make a disk faster
-constexpr uint64_t kPageTableShare = 256;    // page tables and allocator slack, in proportion to what is mapped
+constexpr uint64_t kPageTableShare = 256;  // page tables and allocator slack, in proportion to what is mapped
 
 // What is fixed once options, model and budget are known; the rest of the budget is for weights.
 struct Fixed {
@@ -33,38 +34,34 @@ struct Fixed {
   uint64_t total() const { return cache_bytes + activation_bytes + process_bytes + constant_bytes; }
 };
 
-int64_t choose_context(const Model& model, const EngineOptions& options, uint64_t position_bytes) {
-  if (options.context_length > 0) return options.context_length;
-  const int64_t wanted = std::min(model.hyperparameters.context_length, kDefaultContext);
-  const auto affordable = static_cast<int64_t>(options.budget_bytes / kCacheShare / position_bytes);
-  return std::max(std::min(wanted, affordable), std::min(wanted, kLeastContext));
-}
-
-BatchLimits batch_limits(const EngineOptions& options, int64_t n_tokens, int64_t context_length) {
-  return {n_tokens, options.logits_everywhere ? n_tokens : 1, context_length, options.n_threads};
-}
-
-// The largest default batch whose activations stay within their share; a single token where even that is too much.
-int64_t choose_batch(const Model& model, const EngineOptions& options, int64_t context_length) {
-  if (options.batch > 0) return std::min(options.batch, context_length);
-  int64_t batch = std::min(kDefaultBatch, context_length);
-  while (batch > 1 && Transformer::activation_bytes(model, batch_limits(options, batch, context_length)) >
-                          options.budget_bytes / kActivationShare) {
-    batch /= 2;
+// The largest number in [least, most] that works, where all below one that works do too; `least` where none
+// does.
+template <class Works>
+int64_t largest(int64_t least, int64_t most, Works works) {
+  while (least < most) {
+    const int64_t middle = least + (most - least + 1) / 2;
+    if (works(middle)) {
+      least = middle;
+    } else {
+      most = middle - 1;
+    }
   }
-  return batch;
+  return least;
 }
 
-Result<Fixed> fix_sizes(const Model& model, const EngineOptions& options, const PlanInputs& inputs) {
+int64_t default_context(const Model& model) {
+  return std::min(model.hyperparameters.context_length, kDefaultContext);
+}
+
+// `cache` gives the shape of a position.
+Fixed sizes_of(const Model& model, const EngineOptions& options, const PlanInputs& inputs,
+               const KvCacheShape& cache, int64_t context_length, int64_t n_tokens) {
   Fixed fixed;
-  FLEX_TRY(const KvCacheShape one, kv_cache_shape(model.hyperparameters, options.cache_type, 1));
-  fixed.context_length = choose_context(model, options, one.position_bytes());
-  fixed.context_reduced =
-      options.context_length == 0 && fixed.context_length < model.hyperparameters.context_length;
-  fixed.batch =
-      batch_limits(options, choose_batch(model, options, fixed.context_length), fixed.context_length);
-  fixed.cache = one;
-  fixed.cache.context_length = fixed.context_length;
+  fixed.context_length = context_length;
+  fixed.context_reduced = options.context_length == 0 && context_length < default_context(model);
+  fixed.batch = {n_tokens, options.logits_everywhere ? n_tokens : 1, context_length, options.n_threads};
+  fixed.cache = cache;
+  fixed.cache.context_length = context_length;
   fixed.cache_bytes = align_up(fixed.cache.bytes(), kPageBytes);
   // A sampler ranks the whole vocabulary: a logit, an id and a probability for each token.
   const uint64_t sampler_bytes = static_cast<uint64_t>(model.hyperparameters.vocab_size) * 16;
@@ -72,6 +69,49 @@ Result<Fixed> fix_sizes(const Model& model, const EngineOptions& options, const 
   fixed.process_bytes = inputs.program_bytes + options.budget_bytes / kPageTableShare;
   fixed.constant_bytes = model.schedule.constant_bytes();
   return fixed;
+}
+
+bool fits(const Model& model, const EngineOptions& options, const Fixed& fixed) {
+  return fixed.total() + minimum_weight_bytes(model.schedule) <= options.budget_bytes;
+}
+
+// What the caller left open becomes as large as its share of the budget allows, and never so large that the
+// budget no longer works: so whatever works under a budget works under every larger one.
+Result<Fixed> fix_sizes(const Model& model, const EngineOptions& options, const PlanInputs& inputs) {
+  FLEX_TRY(const KvCacheShape cache, kv_cache_shape(model.hyperparameters, options.cache_type,
+                                                    std::max<int64_t>(options.context_length, 1)));
+  auto sizes = [&](int64_t context_length, int64_t n_tokens) {
+    return sizes_of(model, options, inputs, cache, context_length, std::min(n_tokens, context_length));
+  };
+  const int64_t wanted = default_context(model);
+  int64_t context_length = options.context_length;
+  if (context_length == 0) {
+    context_length = largest(std::min(wanted, kLeastContext), wanted, [&](int64_t n) {
+      const Fixed fixed = sizes(n, std::max<int64_t>(options.batch, 1));
+      return fixed.cache_bytes <= options.budget_bytes / kCacheShare && fits(model, options, fixed);
+    });
+  }
+  if (options.batch > 0) return sizes(context_length, options.batch);
+  const uint64_t single_bytes = sizes(context_length, 1).activation_bytes;
+  const int64_t batch = largest(1, std::min(kDefaultBatch, context_length), [&](int64_t n) {
+    const Fixed fixed = sizes(context_length, n);
+    return fixed.activation_bytes - single_bytes <= options.budget_bytes / kActivationShare &&
+           fits(model, options, fixed);
+  });
+  return sizes(context_length, batch);
+}
+
+// How much a slightly larger budget may add to what is fixed: a position and a token, where they are left
+// open and have not reached their most.
+uint64_t growth_bytes(const Model& model, const EngineOptions& options, const PlanInputs& inputs,
+                      const Fixed& fixed) {
+  const bool context_grows = options.context_length == 0 && fixed.context_length < default_context(model);
+  const bool batch_grows = options.batch == 0 && fixed.batch.n_tokens < kDefaultBatch;
+  if (!context_grows && !batch_grows) return 0;
+  const Fixed grown =
+      sizes_of(model, options, inputs, fixed.cache, fixed.context_length + (context_grows ? 1 : 0),
+               fixed.batch.n_tokens + (batch_grows ? 1 : 0));
+  return grown.total() - fixed.total() + 2 * kPageBytes;
 }
 
 uint64_t slot_pool_bytes(const EngineOptions& options) {
@@ -89,8 +129,7 @@ Result<ResidencyPlan> plan_weights(const Model& model, const EngineOptions& opti
   return plan_residency(model.schedule, request);
 }
 
-// The smallest budget for which `enough(fixed, weight bytes)` holds. What is fixed grows more slowly than the budget, so
-// bisection finds it.
+// The smallest budget for which `enough(fixed, options)` holds; it must hold for all larger ones.
 template <class Enough>
 uint64_t smallest_budget(const Model& model, EngineOptions options, const PlanInputs& inputs, Enough enough) {
   uint64_t low = 0;
@@ -98,32 +137,22 @@ uint64_t smallest_budget(const Model& model, EngineOptions options, const PlanIn
   while (low + kPageBytes < high) {
     options.budget_bytes = low + (high - low) / 2;
     const Result<Fixed> fixed = fix_sizes(model, options, inputs);
-    const bool works = fixed && fixed->total() <= options.budget_bytes &&
-                       enough(*fixed, options.budget_bytes - fixed->total());
-    (works ? high : low) = options.budget_bytes;
+    (fixed && enough(*fixed, options) ? high : low) = options.budget_bytes;
   }
   return align_up(high, 64 * kKiB);
 }
 
-void estimate_speed(const Model& model, const PlanInputs& inputs, const ResidencyPlan& residency,
-                    PlanSummary& summary) {
-  uint64_t swept_bytes = 0;
-  double multiply_adds = 0;
-  for (const WeightStep& step : model.schedule.steps) {
-    swept_bytes += step.extent.size;
-    multiply_adds += static_cast<double>(step.rows) * static_cast<double>(step.cols);
-  }
-  const MachineProfile& machine = inputs.profile;
-  const double disk = static_cast<double>(summary.streamed_bytes_per_sweep) / machine.disk_bytes_per_second;
-  const double memory = static_cast<double>(swept_bytes) / machine.memory_bytes_per_second;
-  const double compute = multiply_adds / machine.multiply_adds_per_second;
-  const double bound = std::max({disk, memory, compute, 1e-9});
-  summary.limit = bound == disk ? "disk" : bound == memory ? "memory" : "compute";
-  summary.bound_decode_tok_s = 1.0 / bound;
-  summary.predicted_decode_tok_s = 1.0 / bound;
-  const double first_sweep = static_cast<double>(residency.arena_bytes + summary.streamed_bytes_per_sweep);
-  summary.predicted_first_token_seconds = std::max(first_sweep / machine.disk_bytes_per_second, compute);
-  summary.profile_measured = machine.disk_measured;
+uint64_t minimum_budget(const Model& model, const EngineOptions& options, const PlanInputs& inputs) {
+  return smallest_budget(model, options, inputs, [&](const Fixed& fixed, const EngineOptions& with_budget) {
+    return fits(model, with_budget, fixed);
+  });
+}
+
+uint64_t full_budget(const Model& model, const EngineOptions& options, const PlanInputs& inputs) {
+  const uint64_t all = full_weight_bytes(model.schedule);
+  return smallest_budget(model, options, inputs, [&](const Fixed& fixed, const EngineOptions& with_budget) {
+    return fixed.total() + all + growth_bytes(model, with_budget, inputs, fixed) <= with_budget.budget_bytes;
+  });
 }
 
 void summarise_layers(const Model& model, const ResidencyPlan& residency, PlanSummary& summary) {
@@ -138,17 +167,13 @@ void summarise_layers(const Model& model, const ResidencyPlan& residency, PlanSu
   }
 }
 
-PlanSummary summarise(const Model& model, const EngineOptions& options, const PlanInputs& inputs, const Fixed& fixed,
-                      const ResidencyPlan& residency) {
+PlanSummary summarise(const Model& model, const EngineOptions& options, const PlanInputs& inputs,
+                      const Fixed& fixed, const ResidencyPlan& residency) {
   PlanSummary summary;
   summary.model_bytes = model.schedule.matrix_bytes() + model.schedule.constant_bytes();
   summary.budget_bytes = options.budget_bytes;
-  const uint64_t least = minimum_weight_bytes(model.schedule);
-  const uint64_t all = full_weight_bytes(model.schedule);
-  summary.minimum_budget_bytes =
-      smallest_budget(model, options, inputs, [&](const Fixed&, uint64_t weights) { return weights >= least; });
-  summary.full_budget_bytes =
-      smallest_budget(model, options, inputs, [&](const Fixed&, uint64_t weights) { return weights >= all; });
+  summary.minimum_budget_bytes = minimum_budget(model, options, inputs);
+  summary.full_budget_bytes = full_budget(model, options, inputs);
   summary.locked_bytes = residency.arena_bytes + fixed.constant_bytes;
   summary.slot_bytes = residency.slot_bytes() + residency.lookup_bytes;
   summary.kv_cache_bytes = fixed.cache_bytes;
@@ -158,33 +183,49 @@ PlanSummary summarise(const Model& model, const EngineOptions& options, const Pl
   summary.context_length = fixed.context_length;
   summary.batch = fixed.batch.n_tokens;
   summary.context_reduced = fixed.context_reduced;
-  estimate_speed(model, inputs, residency, summary);
+  estimate_speed(model, inputs.profile, summary);
   summarise_layers(model, residency, summary);
   return summary;
 }
 
 tl::unexpected<Error> too_small(const Model& model, const EngineOptions& options, const PlanInputs& inputs,
                                 const Fixed& fixed) {
-  const uint64_t least = minimum_weight_bytes(model.schedule);
-  const uint64_t minimum =
-      smallest_budget(model, options, inputs, [&](const Fixed&, uint64_t weights) { return weights >= least; });
+  const uint64_t minimum = minimum_budget(model, options, inputs);
   return make_error(
       ErrorCode::kBudgetTooSmall,
-      fmt::format("a budget of {} is too small: the smallest that works is {}KiB ({}); at {} the process takes {}, the "
+      fmt::format("a budget of {} is too small: the smallest that works is {}KiB ({}); at {} the process "
+                  "takes {}, the "
                   "KV cache {}, activations {}, norms {} and the buffers for reading weights {}",
                   format_bytes(options.budget_bytes), minimum / kKiB, format_bytes(minimum),
                   format_bytes(options.budget_bytes), format_bytes(fixed.process_bytes),
                   format_bytes(fixed.cache_bytes), format_bytes(fixed.activation_bytes),
-                  format_bytes(fixed.constant_bytes), format_bytes(least)));
+                  format_bytes(fixed.constant_bytes), format_bytes(minimum_weight_bytes(model.schedule))));
 }
 
 }  // namespace
 
+void estimate_speed(const Model& model, const MachineProfile& machine, PlanSummary& summary) {
+  uint64_t swept_bytes = 0;
+  double multiply_adds = 0;
+  for (const WeightStep& step : model.schedule.steps) {
+    swept_bytes += step.extent.size;
+    multiply_adds += static_cast<double>(step.rows) * static_cast<double>(step.cols);
+  }
+  const double disk = static_cast<double>(summary.streamed_bytes_per_sweep) / machine.disk_bytes_per_second;
+  const double memory = static_cast<double>(swept_bytes) / machine.memory_bytes_per_second;
+  const double compute = multiply_adds / machine.multiply_adds_per_second;
+  const double bound = std::max({disk, memory, compute, 1e-9});
+  summary.limit = bound == disk ? "disk" : bound == memory ? "memory" : "compute";
+  summary.bound_decode_tok_s = 1.0 / bound;
+  summary.predicted_decode_tok_s = 1.0 / bound;
+  const double first_sweep = static_cast<double>(summary.locked_bytes + summary.streamed_bytes_per_sweep);
+  summary.predicted_first_token_seconds = std::max(first_sweep / machine.disk_bytes_per_second, compute);
+  summary.profile_measured = machine.disk_measured;
+}
+
 Result<MemoryPlan> plan_memory(const Model& model, const EngineOptions& options, const PlanInputs& inputs) {
   FLEX_TRY(const Fixed fixed, fix_sizes(model, options, inputs));
-  if (fixed.total() + minimum_weight_bytes(model.schedule) > options.budget_bytes) {
-    return too_small(model, options, inputs, fixed);
-  }
+  if (!fits(model, options, fixed)) return too_small(model, options, inputs, fixed);
   MemoryPlan plan;
   FLEX_TRY(plan.residency, plan_weights(model, options, fixed));
   plan.summary = summarise(model, options, inputs, fixed, plan.residency);

@@ -29,8 +29,11 @@ struct MemoryPlan {
   PlanSummary summary;
 };
 
-// A pure function. options.budget_bytes and n_threads are set. kBudgetTooSmall names the smallest budget that works and
-// what takes the room; kUsage where an option contradicts the model.
+// A pure function. options.budget_bytes and n_threads are set. kBudgetTooSmall names the smallest budget that
+// works and what takes the room; kUsage where an option contradicts the model.
 Result<MemoryPlan> plan_memory(const Model& model, const EngineOptions& options, const PlanInputs& inputs);
+
+// Fills the summary's limit, bound and predictions from what the machine can do; the other fields are set.
+void estimate_speed(const Model& model, const MachineProfile& machine, PlanSummary& summary);
 
 }  // namespace flexinfer

@@ -13,22 +13,23 @@ namespace {
 double negative_log_likelihood(std::span<const float> logits, Token token) {
   const double most = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
-  for (float logit : logits) sum += std::exp(static_cast<double>(logit) - most);
+  for (float logit : logits)
+    sum += std::exp(static_cast<double>(logit) - most);
   return most + std::log(sum) - static_cast<double>(logits[static_cast<size_t>(token)]);
 }
 
 }  // namespace
 
-Result<PerplexityResult> measure_perplexity(Session& session, const Vocabulary& vocabulary, std::span<const Token> text,
-                                            int64_t window,
+Result<PerplexityResult> measure_perplexity(Session& session, const Vocabulary& vocabulary,
+                                            std::span<const Token> text, int64_t window,
                                             const std::function<void(int64_t, int64_t)>& on_window) {
   if (window < 2) return make_error(ErrorCode::kUsage, "a window has at least 2 tokens");
   PerplexityResult result;
   result.n_tokens = static_cast<int64_t>(text.size());
   result.n_windows = result.n_tokens / window;
   if (result.n_windows == 0) {
-    return make_error(ErrorCode::kUsage,
-                      fmt::format("the text has {} tokens, fewer than one window of {}", text.size(), window));
+    return make_error(ErrorCode::kUsage, fmt::format("the text has {} tokens, fewer than one window of {}",
+                                                     text.size(), window));
   }
   double total = 0;
   int64_t n_scored = 0;

@@ -1,5 +1,7 @@
 #include "runtime/sampler.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -9,7 +11,22 @@ namespace {
 constexpr size_t kPenaltyWindow = 64;
 constexpr float kNever = -INFINITY;
 
+tl::unexpected<Error> out_of_range(std::string_view option, float value, std::string_view range) {
+  return make_error(ErrorCode::kUsage, fmt::format("{} is {}, expected {}", option, value, range));
+}
+
 }  // namespace
+
+// Written so that a NaN fails every one of them.
+Status check_sampling(const SamplingOptions& options) {
+  if (!(options.temperature >= 0)) return out_of_range("temperature", options.temperature, "0 or more");
+  if (!(options.top_p >= 0 && options.top_p <= 1)) return out_of_range("top-p", options.top_p, "0 to 1");
+  if (!(options.min_p >= 0 && options.min_p <= 1)) return out_of_range("min-p", options.min_p, "0 to 1");
+  if (!(options.repeat_penalty > 0 && std::isfinite(options.repeat_penalty))) {
+    return out_of_range("repeat penalty", options.repeat_penalty, "a number above 0");
+  }
+  return {};
+}
 
 Sampler::Sampler(const SamplingOptions& options) : options_(options), state_(options.seed) {}
 
@@ -20,6 +37,7 @@ void Sampler::accept(Token token) {
 
 Token Sampler::sample(std::span<const float> logits) {
   candidates_.clear();
+  candidates_.reserve(logits.size());
   for (size_t i = 0; i < logits.size(); ++i) {
     candidates_.push_back({std::isnan(logits[i]) ? kNever : logits[i], static_cast<Token>(i)});
   }
@@ -31,8 +49,9 @@ Token Sampler::sample(std::span<const float> logits) {
 }
 
 Token Sampler::most_likely() const {
-  const auto best = std::max_element(candidates_.begin(), candidates_.end(),
-                                     [](const Candidate& a, const Candidate& b) { return a.logit < b.logit; });
+  const auto best =
+      std::max_element(candidates_.begin(), candidates_.end(),
+                       [](const Candidate& a, const Candidate& b) { return a.logit < b.logit; });
   return best->token;
 }
 
@@ -50,22 +69,25 @@ void Sampler::penalise_repeats() {
 
 // Leaves the candidates sorted, the likeliest first; ties by token id.
 void Sampler::keep_top_k() {
-  const size_t k = options_.top_k > 0 ? std::min<size_t>(static_cast<size_t>(options_.top_k), candidates_.size())
-                                      : candidates_.size();
-  std::partial_sort(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(k), candidates_.end(),
-                    [](const Candidate& a, const Candidate& b) {
+  const size_t k = options_.top_k > 0
+                       ? std::min<size_t>(static_cast<size_t>(options_.top_k), candidates_.size())
+                       : candidates_.size();
+  std::partial_sort(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(k),
+                    candidates_.end(), [](const Candidate& a, const Candidate& b) {
                       return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
                     });
   candidates_.resize(k);
 }
 
-// Top-p (Holtzman et al. 2020) keeps the likeliest tokens that together reach p; min-p those at least as likely as
-// min_p times the best.
+// Top-p (Holtzman et al. 2020) keeps the likeliest tokens that together reach p; min-p those at least as
+// likely as min_p times the best.
 void Sampler::keep_top_p_and_min_p() {
   weights_.clear();
+  weights_.reserve(candidates_.size());
   double sum = 0;
   for (const Candidate& candidate : candidates_) {
-    weights_.push_back(std::exp(static_cast<double>(candidate.logit) - static_cast<double>(candidates_[0].logit)));
+    weights_.push_back(
+        std::exp(static_cast<double>(candidate.logit) - static_cast<double>(candidates_[0].logit)));
     sum += weights_.back();
   }
   size_t kept = candidates_.size();
@@ -75,7 +97,8 @@ void Sampler::keep_top_p_and_min_p() {
       reached += weights_[kept];
     }
   }
-  while (kept > 1 && weights_[kept - 1] < options_.min_p) --kept;
+  while (kept > 1 && weights_[kept - 1] < options_.min_p)
+    --kept;
   candidates_.resize(kept);
 }
 

@@ -11,10 +11,14 @@
 
 namespace flexinfer {
 
-// Penalty, top-k, top-p, min-p, temperature, draw: in this order. The same options, seed and logits give the same tokens
-// on every machine's same instruction set. Used by one thread; keeps its scratch between calls.
+// kUsage, naming the option, for values outside the ranges that options.h gives them.
+Status check_sampling(const SamplingOptions& options);
+
+// Penalty, top-k, top-p, min-p, temperature, draw: in this order. The same options, seed and logits give the
+// same tokens on every machine's same instruction set. Used by one thread; keeps its scratch between calls.
 class Sampler {
  public:
+  // The options have passed check_sampling.
   explicit Sampler(const SamplingOptions& options);
 
   // A token that has become part of the text, for the repeat penalty.

@@ -22,7 +22,8 @@ Result<std::vector<File>> open_files(const Engine::Impl& engine, std::vector<std
     FLEX_TRY(File file, mapped ? File::open_buffered(path) : File::open_direct(path));
     if (!mapped && !file.direct()) {
       notes.push_back(fmt::format(
-          "{}: the filesystem refuses direct I/O; reading through the page cache, dropping what was read", path));
+          "{}: the filesystem refuses direct I/O; reading through the page cache, dropping what was read",
+          path));
     }
     files.push_back(std::move(file));
   }
@@ -62,12 +63,17 @@ Result<std::unique_ptr<Session::Impl>> Session::Impl::create(std::shared_ptr<con
   const Compute compute{*engine->kernels, impl->pool};
   FLEX_TRY(impl->transformer,
            Transformer::create(engine->model, plan.batch, compute, *impl->weights, impl->cache));
+  impl->profile = engine->inputs.profile;
+  impl->stats.predicted_decode_tok_s = plan.summary.predicted_decode_tok_s;
+  impl->stats.bound_decode_tok_s = plan.summary.bound_decode_tok_s;
   impl->batch.reserve(static_cast<size_t>(plan.batch.n_tokens));
   impl->stats.load_seconds = seconds_since(engine->opened_ns);
   return impl;
 }
 
-Session::Impl::Meter Session::Impl::start_meter() const { return {now_ns(), weights->stats()}; }
+Session::Impl::Meter Session::Impl::start_meter() const {
+  return {now_ns(), weights->stats()};
+}
 
 Status Session::Impl::check(std::span<const Token> tokens) const {
   const int64_t vocab_size = engine->model.hyperparameters.vocab_size;
@@ -97,18 +103,28 @@ Result<std::span<const float>> Session::Impl::forward(std::span<const Token> tok
   const Meter meter = start_meter();
   FLEX_TRY(const std::span<const float> logits, transformer->forward(batch, another_follows, on_progress));
   n_tokens += static_cast<int64_t>(tokens.size());
-  if (stats.sweeps++ == 0) note_disk_speed(meter);
+  ++stats.sweeps;
+  learn_disk_speed(meter);
   return logits;
 }
 
-// A sweep that waited for the disk most of its time has measured it.
-void Session::Impl::note_disk_speed(const Meter& meter) {
+// A sweep that waited for the disk most of its time has measured it. The first such sweep makes the
+// prediction; the fastest one so far is what the disk can do.
+void Session::Impl::learn_disk_speed(const Meter& meter) {
   const ReadStats reads = weights->stats();
   const double seconds = seconds_since(meter.start_ns);
   const uint64_t bytes = reads.bytes_read - meter.reads.bytes_read;
   const double stalled = static_cast<double>(reads.stall_ns - meter.reads.stall_ns) * 1e-9;
   if (bytes < kTellingBytes || stalled < seconds / 2) return;
-  record_disk_speed(engine->paths.front(), static_cast<double>(bytes) / seconds);
+  const double speed = static_cast<double>(bytes) / seconds;
+  if (learned_disk && speed <= profile.disk_bytes_per_second) return;
+  profile.disk_bytes_per_second = speed;
+  PlanSummary now = engine->plan.summary;
+  estimate_speed(engine->model, profile, now);
+  if (!learned_disk) stats.predicted_decode_tok_s = now.predicted_decode_tok_s;
+  stats.bound_decode_tok_s = now.bound_decode_tok_s;
+  learned_disk = true;
+  record_disk_speed(engine->paths.front(), speed);
 }
 
 Result<std::span<const float>> Session::Impl::append(std::span<const Token> tokens, bool another_follows,
@@ -121,7 +137,9 @@ Result<std::span<const float>> Session::Impl::append(std::span<const Token> toke
   for (size_t i = 0; i < n_batches; ++i) {
     const bool last = i + 1 == n_batches;
     const auto part = tokens.subspan(i * largest, std::min(largest, tokens.size() - i * largest));
-    auto share = [&](double done) { on_progress((static_cast<double>(i) + done) / static_cast<double>(n_batches)); };
+    auto share = [&](double done) {
+      on_progress((static_cast<double>(i) + done) / static_cast<double>(n_batches));
+    };
     FLEX_TRY(logits, forward(part, false, last, !last || another_follows,
                              on_progress ? std::function<void(double)>(share) : nullptr));
   }
@@ -138,7 +156,8 @@ Result<std::span<const float>> Session::Impl::decode(Token token, bool another_f
   stats.decode_tokens += 1;
   stats.decode_seconds += seconds_since(meter.start_ns);
   stats.decode_stall_seconds += static_cast<double>(reads.stall_ns - meter.reads.stall_ns) * 1e-9;
-  // Bytes belong to the sweep they were read for: what was there before it counts, what it read ahead does not.
+  // Bytes belong to the sweep they were read for: what was there before it counts, what it read ahead does
+  // not.
   stats.decode_bytes_read +=
       (reads.bytes_read - reads.ahead_bytes) - (meter.reads.bytes_read - meter.reads.ahead_bytes);
   return logits;
@@ -159,7 +178,8 @@ Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
 Result<std::span<const float>> Session::append(std::span<const Token> tokens) {
-  if (tokens.empty()) return make_error(ErrorCode::kUsage, "there is nothing to append: give at least one token");
+  if (tokens.empty())
+    return make_error(ErrorCode::kUsage, "there is nothing to append: give at least one token");
   return impl_->append(tokens, true, {});
 }
 
@@ -167,7 +187,8 @@ Status Session::append_with_logits(std::span<const Token> tokens,
                                    const std::function<Status(size_t, std::span<const float>)>& on_logits) {
   Impl& impl = *impl_;
   if (!impl.engine->plan.options.logits_everywhere) {
-    return make_error(ErrorCode::kUsage, "logits of every position need an engine opened with logits_everywhere");
+    return make_error(ErrorCode::kUsage,
+                      "logits of every position need an engine opened with logits_everywhere");
   }
   FLEX_CHECK(impl.check(tokens));
   const auto largest = static_cast<size_t>(impl.engine->plan.batch.n_tokens);
@@ -189,10 +210,20 @@ Result<GenerateResult> Session::generate(const GenerateRequest& request,
   return impl_->generate(request, on_progress, on_prefill);
 }
 
-void Session::clear() { impl_->n_tokens = 0; }
-int64_t Session::n_tokens() const { return impl_->n_tokens; }
-void Session::set_stop_token(std::stop_token stop) { impl_->weights->set_stop_token(std::move(stop)); }
-SessionStats Session::stats() const { return impl_->current_stats(); }
-const std::vector<std::string>& Session::notes() const { return impl_->notes; }
+void Session::clear() {
+  impl_->n_tokens = 0;
+}
+int64_t Session::n_tokens() const {
+  return impl_->n_tokens;
+}
+void Session::set_stop_token(std::stop_token stop) {
+  impl_->weights->set_stop_token(std::move(stop));
+}
+SessionStats Session::stats() const {
+  return impl_->current_stats();
+}
+const std::vector<std::string>& Session::notes() const {
+  return impl_->notes;
+}
 
 }  // namespace flexinfer

@@ -27,7 +27,8 @@ struct Session::Impl {
 
   // Appends one batch at the end of the sequence. Its tokens are within the limits.
   Result<std::span<const float>> forward(std::span<const Token> tokens, bool all_logits, bool last_logits,
-                                         bool another_follows, const std::function<void(double)>& on_progress);
+                                         bool another_follows,
+                                         const std::function<void(double)>& on_progress);
   // Appends tokens in batches; logits after the last. `another_follows`: whether a sweep comes after these.
   Result<std::span<const float>> append(std::span<const Token> tokens, bool another_follows,
                                         const std::function<void(double)>& on_progress);
@@ -37,7 +38,7 @@ struct Session::Impl {
                                   const std::function<void(const GenerateProgress&)>& on_progress,
                                   const std::function<void(double)>& on_prefill);
   SessionStats current_stats() const;
-  void note_disk_speed(const Meter& meter);
+  void learn_disk_speed(const Meter& meter);
 
   std::shared_ptr<const Engine::Impl> engine;
   std::vector<File> files;
@@ -47,6 +48,8 @@ struct Session::Impl {
   std::unique_ptr<Transformer> transformer;
   int64_t n_tokens = 0;
   SessionStats stats;
+  MachineProfile profile;     // as this session has come to know the machine
+  bool learned_disk = false;  // whether a sweep of this session has measured the disk
   std::vector<std::string> notes;
   std::vector<BatchToken> batch;  // of the current forward pass
 

@@ -9,12 +9,13 @@ namespace flexinfer {
 
 std::vector<std::pair<std::string, uint64_t>> synthetic_shapes() {
   std::vector<std::pair<std::string, uint64_t>> shapes;
-  for (const SynthShape& shape : synth_shapes()) shapes.emplace_back(shape.name, shape.n_parameters());
+  for (const SynthShape& shape : synth_shapes())
+    shapes.emplace_back(shape.name, shape.n_parameters());
   return shapes;
 }
 
-Status write_synthetic(std::string_view shape_name, std::string_view type_name, const std::string& path, uint64_t seed,
-                       const std::function<bool(uint64_t, uint64_t)>& on_progress) {
+Status write_synthetic(std::string_view shape_name, std::string_view type_name, const std::string& path,
+                       uint64_t seed, const std::function<bool(uint64_t, uint64_t)>& on_progress) {
   const SynthShape* shape = find_synth_shape(shape_name);
   if (shape == nullptr) {
     return make_error(ErrorCode::kUsage, fmt::format("'{}' is no known shape: see --list", shape_name));

@@ -17,14 +17,25 @@ Result<Vocabulary> Vocabulary::open(const std::string& model_path) {
   return Vocabulary(std::move(impl));
 }
 
-Result<std::vector<Token>> Vocabulary::encode(std::string_view text, bool parse_special, bool add_special) const {
+Result<std::vector<Token>> Vocabulary::encode(std::string_view text, bool parse_special,
+                                              bool add_special) const {
   return impl_->tokenizer->encode(text, {parse_special, add_special});
 }
 
-std::string Vocabulary::decode(Token token) const { return impl_->tokenizer->decode(token); }
-int32_t Vocabulary::size() const { return impl_->tokenizer->vocab_size(); }
-Token Vocabulary::bos() const { return impl_->tokenizer->bos(); }
-bool Vocabulary::adds_bos() const { return impl_->tokenizer->add_bos(); }
-bool Vocabulary::is_end_of_generation(Token token) const { return impl_->tokenizer->is_end_of_generation(token); }
+std::string Vocabulary::decode(Token token) const {
+  return impl_->tokenizer->decode(token);
+}
+int32_t Vocabulary::size() const {
+  return impl_->tokenizer->vocab_size();
+}
+Token Vocabulary::bos() const {
+  return impl_->tokenizer->bos();
+}
+bool Vocabulary::adds_bos() const {
+  return impl_->tokenizer->add_bos();
+}
+bool Vocabulary::is_end_of_generation(Token token) const {
+  return impl_->tokenizer->is_end_of_generation(token);
+}
 
 }  // namespace flexinfer
