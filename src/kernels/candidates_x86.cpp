@@ -1,3 +1,5 @@
+#include <cpuid.h>
+
 #include <array>
 
 #include "kernels/avx2/table.h"
@@ -8,8 +10,17 @@
 namespace flexinfer {
 namespace {
 
+// Asked of the processor itself: not every compiler's __builtin_cpu_supports knows the name.
+bool has_f16c() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
 bool has_avx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
 }
 
 bool has_avx512() {
