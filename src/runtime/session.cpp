@@ -108,22 +108,23 @@ Result<std::span<const float>> Session::Impl::forward(std::span<const Token> tok
   return logits;
 }
 
-// A sweep that waited for the disk most of its time has measured it. The first such sweep makes the
-// prediction; the fastest one so far is what the disk can do.
+// What a sweep has read in its time, the disk can do. One that waited for the disk most of its time says how fast the
+// disk is: the first such sweep makes the prediction, whatever was assumed before.
 void Session::Impl::learn_disk_speed(const Meter& meter) {
   const ReadStats reads = weights->stats();
   const double seconds = seconds_since(meter.start_ns);
   const uint64_t bytes = reads.bytes_read - meter.reads.bytes_read;
   const double stalled = static_cast<double>(reads.stall_ns - meter.reads.stall_ns) * 1e-9;
-  if (bytes < kTellingBytes || stalled < seconds / 2) return;
   const double speed = static_cast<double>(bytes) / seconds;
-  if (learned_disk && speed <= profile.disk_bytes_per_second) return;
+  const bool measured = stalled >= seconds / 2;
+  const bool corrects = measured && !learned_disk;
+  if (bytes < kTellingBytes || (!corrects && speed <= profile.disk_bytes_per_second)) return;
   profile.disk_bytes_per_second = speed;
   PlanSummary now = engine->plan.summary;
   estimate_speed(engine->model, profile, now);
-  if (!learned_disk) stats.predicted_decode_tok_s = now.predicted_decode_tok_s;
+  if (corrects) stats.predicted_decode_tok_s = now.predicted_decode_tok_s;
   stats.bound_decode_tok_s = now.bound_decode_tok_s;
-  learned_disk = true;
+  learned_disk = learned_disk || measured;
   record_disk_speed(engine->paths.front(), speed);
 }
 
