@@ -27,8 +27,8 @@ class RandomWeights {
   // fill() works on whole units, but for the last of a tensor: whole blocks and whole random words.
   uint64_t unit_bytes() const;
 
-  // The tensor's bytes from `offset` on, which is a multiple of unit_bytes(); `out` holds whole blocks, aligned
-  // to 2 bytes.
+  // The tensor's bytes from `offset` on, which is a multiple of unit_bytes(); `out` holds whole blocks,
+  // aligned to 2 bytes.
   void fill(uint64_t offset, std::span<std::byte> out) const;
 
   // What the scales of a random block become.
