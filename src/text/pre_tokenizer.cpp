@@ -3,13 +3,11 @@
 
 #include <fmt/format.h>
 #include <pcre2.h>
-#include <utf8proc.h>
 
-#include <algorithm>
-#include <cstdlib>
-#include <limits>
 #include <string>
 
+#include "gguf/quote.h"
+#include "text/composed_form.h"
 #include "text/utf8.h"
 
 namespace flexinfer {
@@ -42,26 +40,6 @@ std::string pcre2_message(int code) {
   return text;
 }
 
-// Every character below U+0300 is composed already, and no two of them compose.
-bool may_need_composition(std::string_view text) {
-  constexpr uint8_t kFirstByteOfU0300 = 0xCC;
-  return std::ranges::any_of(text, [](char byte) { return static_cast<uint8_t>(byte) >= kFirstByteOfU0300; });
-}
-
-Result<std::string> composed(std::string_view text) {
-  utf8proc_uint8_t* mapped = nullptr;
-  const utf8proc_ssize_t size = utf8proc_map(
-      reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
-      &mapped, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(mapped, &std::free);
-  if (size < 0) {
-    return make_error(ErrorCode::kUsage,
-                      fmt::format("a text of {} bytes cannot be brought to composed form (NFC): {}",
-                                  text.size(), utf8proc_errmsg(size)));
-  }
-  return std::string(reinterpret_cast<const char*>(mapped), static_cast<size_t>(size));
-}
-
 }  // namespace
 
 void PreTokenizer::FreeCode::operator()(pcre2_code* code) const {
@@ -76,9 +54,9 @@ Result<PreTokenizer> PreTokenizer::create(std::string_view name) {
   if (rules == nullptr) {
     return make_error(
         ErrorCode::kUnsupported,
-        fmt::format("tokenizer.ggml.pre is \"{}\", which this version does not know: its words would be cut "
-                    "wrongly. tokenizer.ggml.model \"gpt2\" needs a known one",
-                    name));
+        fmt::format("tokenizer.ggml.pre is {}, which this version does not know: the text would be "
+                    "cut into the wrong words",
+                    quote(name)));
   }
   PreTokenizer pre_tokenizer(*rules);
   for (const std::string_view pattern : rules->patterns) {
@@ -122,7 +100,7 @@ Status PreTokenizer::split(std::string_view text, Visit visit) const {
 
 Status PreTokenizer::split_characters(std::string_view text, pcre2_match_data* match, Visit visit) const {
   if (!rules_->normalizes || !may_need_composition(text)) return split_from(0, text, match, visit);
-  FLEX_TRY(const std::string normalized, composed(text));
+  FLEX_TRY(const std::string normalized, composed_form(text));
   return split_from(0, normalized, match, visit);
 }
 

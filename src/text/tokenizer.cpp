@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "gguf/quote.h"
 #include "text/bpe_tokenizer.h"
 #include "text/spm_tokenizer.h"
 
@@ -16,7 +17,7 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::create(const Metadata& metadata) {
   if (*model == "gpt2") return BpeTokenizer::create(metadata);
   return make_error(
       ErrorCode::kUnsupported,
-      fmt::format("tokenizer.ggml.model is \"{}\"; this version knows \"llama\" and \"gpt2\"", *model));
+      fmt::format("tokenizer.ggml.model is {}; this version knows 'llama' and 'gpt2'", quote(*model)));
 }
 
 }  // namespace flexinfer

@@ -29,9 +29,9 @@ class Tokenizer {
   virtual ~Tokenizer() = default;
 
   // Takes any bytes: those that are not UTF-8 become the tokens of single bytes. What a vocabulary has no
-  // token for becomes its unknown token, and is left out where it has none. Works in memory of up to 50 bytes
-  // for each byte of the longest stretch that the tokenizer cannot cut (mostly a word). kUsage for more than
-  // 1 GiB.
+  // token for becomes its unknown token, and is left out where it has none. Works in memory of up to 100
+  // bytes for each byte of the longest stretch that the tokenizer cannot cut (mostly a word). kUsage for more
+  // than 1 GiB.
   virtual Result<std::vector<Token>> encode(std::string_view text, const EncodeOptions& options) const = 0;
 
   // The bytes a token stands for in running text (may be part of a UTF-8 character; empty for control,

@@ -1,0 +1,76 @@
+#include "text/special_tokens.h"
+
+#include <gtest/gtest.h>
+
+#include "unit/text/small_vocabularies.h"
+
+namespace flexinfer {
+namespace {
+
+Vocabulary vocabulary_of(const std::vector<SmallToken>& tokens) {
+  return Vocabulary::read(with_tokens(tokens), TokenSpelling::kSentencePiece).value();
+}
+
+constexpr TokenType kControl = TokenType::kControl;
+constexpr TokenType kUser = TokenType::kUserDefined;
+
+struct Found {
+  size_t begin;
+  size_t n_bytes;
+  Token token;
+  bool operator==(const Found&) const = default;
+};
+Found find(const Vocabulary& vocabulary, std::string_view text, bool parse_special = true) {
+  const auto match = SpecialTokens(vocabulary).first_match(text, parse_special);
+  return {match.begin, match.n_bytes, match.token};
+}
+
+TEST(SpecialTokens, TakesTheLeftmostEvenIfALongerOneFollows) {
+  const Vocabulary vocabulary =
+      vocabulary_of({{"<s>", kControl}, {"><sentence>", kControl}, {"<sentence>", kControl}});
+  EXPECT_EQ(find(vocabulary, "a<s><sentence>"), (Found{1, 3, 0}));
+}
+
+TEST(SpecialTokens, TakesTheLongestOfThoseThatBeginTogether) {
+  const Vocabulary vocabulary = vocabulary_of(
+      {{"\n", kUser}, {"\n\n", kUser}, {"\n\n\n", kUser}, {"\n\n\n\n\n", kUser}, {"\nx", kUser}});
+  EXPECT_EQ(find(vocabulary, "ab\n\n"), (Found{2, 2, 1}));
+  EXPECT_EQ(find(vocabulary, "\n\n\n\n|"), (Found{0, 3, 2}));
+  EXPECT_EQ(find(vocabulary, "\n\n\n\n\n\n"), (Found{0, 5, 3}));
+  EXPECT_EQ(find(vocabulary, "\nx"), (Found{0, 2, 4}));
+}
+
+TEST(SpecialTokens, FallsBackToAShorterOneWhereTheLongerBreaksOff) {
+  const Vocabulary vocabulary = vocabulary_of({{"<a>", kControl}, {"<a><b>c", kControl}});
+  EXPECT_EQ(find(vocabulary, "<a><b>d"), (Found{0, 3, 0}));
+  EXPECT_EQ(find(vocabulary, "<a><b>"), (Found{0, 3, 0}));
+}
+
+TEST(SpecialTokens, ControlAndUnknownTokensAreTextUnlessAsked) {
+  const Vocabulary vocabulary = vocabulary_of(
+      {{"<|end|>", kControl}, {"<think>", kUser}, {"<unk>", TokenType::kUnknown}, {"<|end|>!", kUser}});
+  EXPECT_EQ(find(vocabulary, "<|end|><unk><think>", false), (Found{12, 7, 1}));
+  EXPECT_EQ(find(vocabulary, "<|end|><unk><think>", true), (Found{0, 7, 0}));
+  EXPECT_EQ(find(vocabulary, "<unk>", true), (Found{0, 5, 2}));
+  EXPECT_EQ(find(vocabulary, "<|end|>!", false), (Found{0, 8, 3}));
+}
+
+TEST(SpecialTokens, FindsNothingInTextWithoutThem) {
+  const Vocabulary vocabulary = vocabulary_of({{"<s>", kControl},
+                                               {"plain"},
+                                               {"<0x41>", TokenType::kByte},
+                                               {"[PAD]", TokenType::kUnused},
+                                               {"", kUser}});
+  for (const char* text : {"", "<s", "plain <0x41> A [PAD] <S>"}) {
+    EXPECT_EQ(find(vocabulary, text), (Found{std::string_view(text).size(), 0, kNoToken})) << text;
+  }
+}
+
+TEST(SpecialTokens, MatchesBytesAboveAscii) {
+  const Vocabulary vocabulary = vocabulary_of({{"<\uFF5CUser\uFF5C>", kControl}, {"\xFF", kControl}});
+  EXPECT_EQ(find(vocabulary, "\u4E2D<\uFF5CUser\uFF5C>"), (Found{3, 12, 0}));
+  EXPECT_EQ(find(vocabulary, "z\xFF"), (Found{1, 1, 1}));
+}
+
+}  // namespace
+}  // namespace flexinfer
