@@ -40,13 +40,14 @@ Status write_row(OutputFile& file, std::span<const float> row) {
 
 int write_logits(LogitsOptions options) {
   Interrupt interrupt;
+  OutputFile file(options.path);
   options.engine.logits_everywhere = true;
   if (options.engine.context_length == 0)
     options.engine.context_length = static_cast<int64_t>(options.tokens.size());
   OpenModel model(options.model, options.engine, options.output, interrupt);
-  OutputFile file(options.path);
   ProgressBar bar(shows_progress(options.output), "logits");
   const auto on_logits = [&](size_t index, std::span<const float> row) {
+    model.announce();
     bar.show(static_cast<double>(index + 1) / static_cast<double>(options.tokens.size()));
     return write_row(file, row);
   };

@@ -37,7 +37,8 @@ int perplexity(PerplexityOptions options) {
   const Vocabulary& vocabulary = model.engine().vocabulary();
   const std::vector<Token> tokens = unwrap(vocabulary.encode(text, false, true));
   ProgressBar bar(shows_progress(options.output), "perplexity");
-  const auto on_window = [&bar](int64_t done, int64_t total) {
+  const auto on_window = [&](int64_t done, int64_t total) {
+    model.announce();
     bar.show(static_cast<double>(done) / static_cast<double>(total),
              fmt::format("{} of {} windows", done, total));
   };

@@ -4,24 +4,21 @@
 #include "terminal.h"
 
 namespace flexinfer::cli {
-namespace {
-
-Engine open_engine(const std::string& path, const EngineOptions& options, const OutputOptions& output) {
-  Engine engine = unwrap(Engine::open(path, options));
-  if (!output.quiet) {
-    if (!output.json) say_plan(path, engine.plan());
-    say_notes(engine.notes());
-  }
-  return engine;
-}
-
-}  // namespace
 
 OpenModel::OpenModel(const std::string& path, const EngineOptions& options, const OutputOptions& output,
                      const Interrupt& interrupt)
-    : engine_(open_engine(path, options, output)), session_(unwrap(engine_.new_session())) {
+    : path_(path),
+      output_(output),
+      engine_(unwrap(Engine::open(path, options))),
+      session_(unwrap(engine_.new_session())) {
   session_.set_stop_token(interrupt.token());
-  if (!output.quiet) say_notes(session_.notes());
+}
+
+void OpenModel::announce() {
+  if (announced_ || output_.quiet) return;
+  announced_ = true;
+  if (!output_.json) say_plan(path_, engine_.plan());
+  say_notes(all_notes(engine_, session_));
 }
 
 void say_notes(const std::vector<std::string>& notes) {

@@ -14,14 +14,20 @@ namespace flexinfer::cli {
 // A model with its one session; a SIGINT stops the session.
 class OpenModel {
  public:
-  // Says the plan and the notes on standard error unless -q. Throws Failure.
   OpenModel(const std::string& path, const EngineOptions& options, const OutputOptions& output,
             const Interrupt& interrupt);
 
   const Engine& engine() const { return engine_; }
   Session& session() { return session_; }
 
+  // Says the plan and the notes on standard error, the first time and unless -q. For the first sign of
+  // progress: what is refused at once is refused in one line.
+  void announce();
+
  private:
+  std::string path_;
+  OutputOptions output_;
+  bool announced_ = false;
   Engine engine_;
   Session session_;
 };

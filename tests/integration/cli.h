@@ -1,0 +1,43 @@
+// What the tests of the program share.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "support/files.h"
+#include "support/process.h"
+
+namespace flexinfer::testing {
+
+using Json = nlohmann::json;
+using Arguments = std::vector<std::string>;
+
+// The models of the project: one of three layers, and one that is worth streaming.
+inline const std::string kSmallModel = FLEXINFER_MODELS "/docs7m-Q4_0.gguf";
+inline const std::string kLargerModel = FLEXINFER_MODELS "/docs46m-Q4_0.gguf";
+
+// A sanitizer's own memory is not part of any budget.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+Arguments operator+(Arguments a, const Arguments& b);
+
+// The one object that a command with --json prints; fails the test where the command fails or prints anything
+// else.
+Json run_json(const Arguments& arguments, const ProcessOptions& options = {});
+
+// That a command failed as agreed: this status, one line on standard error, nothing on standard output.
+void expect_error(const ProcessResult& result, int exit_status);
+
+void expect_keys(const Json& object, const std::vector<const char*>& keys);
+
+// A budget that much of the way from the smallest that works to the one from which on nothing streams.
+std::string budget_between(const std::string& model, double share, const Arguments& arguments = {});
+
+}  // namespace flexinfer::testing
