@@ -62,7 +62,10 @@ SynthTensor norm(std::string name, uint64_t size) {
   return {std::move(name), GgmlType::kF32, {size}, 0};
 }
 
-void add_layer(std::vector<SynthTensor>& tensors, const SynthShape& shape, GgmlType type, uint64_t layer) {
+// Attention adds to the activations in proportion to what the embedding put there: were it more, the token at
+// hand would drown in the average of its context, and one token would follow for ever.
+void add_layer(std::vector<SynthTensor>& tensors, const SynthShape& shape, GgmlType type, uint64_t layer,
+               double embedding_deviation) {
   const uint64_t hidden_dim = shape.hidden_dim;
   const uint64_t kv_dim = shape.n_kv_heads * shape.head_dim();
   const auto named = [&](std::string_view role) { return fmt::format("blk.{}.{}.weight", layer, role); };
@@ -70,6 +73,7 @@ void add_layer(std::vector<SynthTensor>& tensors, const SynthShape& shape, GgmlT
   tensors.push_back(matrix(named("attn_k"), type, hidden_dim, kv_dim));
   tensors.push_back(matrix(named("attn_v"), type, hidden_dim, kv_dim));
   tensors.push_back(matrix(named("attn_output"), type, hidden_dim, hidden_dim));
+  tensors.back().deviation *= embedding_deviation;
   tensors.push_back(matrix(named("ffn_gate"), type, hidden_dim, shape.ffn_dim));
   tensors.push_back(matrix(named("ffn_up"), type, hidden_dim, shape.ffn_dim));
   tensors.push_back(matrix(named("ffn_down"), type, shape.ffn_dim, hidden_dim));
@@ -213,9 +217,10 @@ std::vector<SynthTensor> synth_tensors(const SynthShape& shape, GgmlType type) {
   SynthTensor embedding = head;
   embedding.name = "token_embd.weight";
   if (!shape.is_tied) embedding.deviation = 1;
-  std::vector<SynthTensor> tensors = {std::move(embedding)};
-  for (uint64_t layer = 0; layer < shape.n_layers; ++layer)
-    add_layer(tensors, shape, type, layer);
+  std::vector<SynthTensor> tensors = {embedding};
+  for (uint64_t layer = 0; layer < shape.n_layers; ++layer) {
+    add_layer(tensors, shape, type, layer, embedding.deviation);
+  }
   tensors.push_back(norm("output_norm.weight", shape.hidden_dim));
   if (!shape.is_tied) tensors.push_back(std::move(head));
   return tensors;
