@@ -9,22 +9,9 @@ using Ids = std::vector<Token>;
 
 constexpr Token kFirst = 256;  // the first token after those of the bytes
 
-std::unique_ptr<Tokenizer> make(const Metadata& metadata) {
-  auto tokenizer = Tokenizer::create(metadata);
-  if (!tokenizer) ADD_FAILURE() << tokenizer.error().message;
-  return std::move(tokenizer).value();
-}
-
-Ids encode(const Tokenizer& tokenizer, std::string_view text,
-           EncodeOptions options = {.add_special = false}) {
-  const auto ids = tokenizer.encode(text, options);
-  EXPECT_TRUE(ids);
-  return *ids;
-}
-
 TEST(BpeTokenizer, JoinsInTheOrderOfTheMerges) {
   const auto tokenizer =
-      make(byte_level_metadata("gpt-2", {{"b", "c"}, {"a", "b"}, {"a", "bc"}, {"ab", "c"}}));
+      make_tokenizer(byte_level_metadata("gpt-2", {{"b", "c"}, {"a", "b"}, {"a", "bc"}, {"ab", "c"}}));
   EXPECT_EQ(encode(*tokenizer, "abc"), Ids{kFirst + 2});
   EXPECT_EQ(encode(*tokenizer, "ab"), Ids{kFirst + 1});
   EXPECT_EQ(encode(*tokenizer, "abab"), (Ids{kFirst + 1, kFirst + 1}));
@@ -32,25 +19,25 @@ TEST(BpeTokenizer, JoinsInTheOrderOfTheMerges) {
 
 // "bcd" is a token, but the merges never come to it from these bytes.
 TEST(BpeTokenizer, FollowsTheMergesEvenPastALongerToken) {
-  const auto tokenizer = make(byte_level_metadata("gpt-2", {{"a", "b"}, {"b", "c"}, {"bc", "d"}}));
+  const auto tokenizer = make_tokenizer(byte_level_metadata("gpt-2", {{"a", "b"}, {"b", "c"}, {"bc", "d"}}));
   EXPECT_EQ(encode(*tokenizer, "abcd"), (Ids{kFirst, 'c', 'd'}));
 }
 
 TEST(BpeTokenizer, TakesAWholeWordDirectlyOnlyWhereTheModelIgnoresMerges) {
   const std::vector<SmallMerge> merges = {{"b", "c"}, {"a", "b"}, {"ab", "c"}};
-  EXPECT_EQ(encode(*make(byte_level_metadata("gpt-2", merges)), "abc"), (Ids{'a', kFirst}));
-  EXPECT_EQ(encode(*make(byte_level_metadata("llama-bpe", merges)), "abc"), Ids{kFirst + 2});
+  EXPECT_EQ(encode(*make_tokenizer(byte_level_metadata("gpt-2", merges)), "abc"), (Ids{'a', kFirst}));
+  EXPECT_EQ(encode(*make_tokenizer(byte_level_metadata("llama-bpe", merges)), "abc"), Ids{kFirst + 2});
 }
 
 TEST(BpeTokenizer, NeverJoinsAcrossWords) {
-  const auto tokenizer = make(byte_level_metadata("gpt-2", {{"a", " "}, {" ", "b"}}));
+  const auto tokenizer = make_tokenizer(byte_level_metadata("gpt-2", {{"a", " "}, {" ", "b"}}));
   EXPECT_EQ(encode(*tokenizer, "a b"), (Ids{'a', kFirst + 1}));
 }
 
 TEST(BpeTokenizer, TakesTheFirstOfTwoEqualMerges) {
   auto metadata = byte_level_metadata("gpt-2", {{"a", "b"}, {"b", "c"}});
   metadata.set("tokenizer.ggml.merges", string_list({"a b", "b c", "a b"}));
-  EXPECT_EQ(encode(*make(metadata), "abc"), (Ids{kFirst, 'c'}));
+  EXPECT_EQ(encode(*make_tokenizer(metadata), "abc"), (Ids{kFirst, 'c'}));
 }
 
 TEST(BpeTokenizer, RefusesMergesThatContradictTheVocabulary) {
@@ -79,14 +66,14 @@ TEST(BpeTokenizer, UsesTheDefaultRulesWhereTheFileNamesNone) {
     if (key != "tokenizer.ggml.pre") unnamed.set(key, value);
   }
   // These rules, unlike GPT-2's, part a number from the blank before it.
-  EXPECT_EQ(encode(*make(unnamed), "x 1"), (Ids{'x', ' ', '1'}));
-  EXPECT_EQ(encode(*make(byte_level_metadata("gpt-2", {{" ", "1"}})), "x 1"), (Ids{'x', kFirst}));
+  EXPECT_EQ(encode(*make_tokenizer(unnamed), "x 1"), (Ids{'x', ' ', '1'}));
+  EXPECT_EQ(encode(*make_tokenizer(byte_level_metadata("gpt-2", {{" ", "1"}})), "x 1"), (Ids{'x', kFirst}));
 }
 
 TEST(BpeTokenizer, TextNeverSpellsAControlTokenUnasked) {
   // The merges lead right up to the name of the control token.
-  const auto tokenizer =
-      make(byte_level_metadata("gpt-2", {{"<", "s"}, {"<s", ">"}}, {{"<|x|>", TokenType::kControl}}));
+  const auto tokenizer = make_tokenizer(
+      byte_level_metadata("gpt-2", {{"<", "s"}, {"<s", ">"}}, {{"<|x|>", TokenType::kControl}}));
   EXPECT_EQ(encode(*tokenizer, "<|x|>"), (Ids{'<', '|', 'x', '|', '>'}));
   EXPECT_EQ(encode(*tokenizer, "a<|x|>b", {.parse_special = true, .add_special = false}),
             (Ids{'a', kFirst + 2, 'b'}));
@@ -94,7 +81,7 @@ TEST(BpeTokenizer, TextNeverSpellsAControlTokenUnasked) {
 
 TEST(BpeTokenizer, UserDefinedTokensAreTakenBeforeTheTextIsCut) {
   const auto tokenizer =
-      make(byte_level_metadata("gpt-2", {{"k", "z"}}, {{"<think>", TokenType::kUserDefined}}));
+      make_tokenizer(byte_level_metadata("gpt-2", {{"k", "z"}}, {{"<think>", TokenType::kUserDefined}}));
   EXPECT_EQ(encode(*tokenizer, "a <think> kz"), (Ids{'a', ' ', kFirst + 1, ' ', kFirst}));
   EXPECT_EQ(tokenizer->decode(kFirst + 1), "<think>");
 }
@@ -104,21 +91,21 @@ TEST(BpeTokenizer, FramesATextWithBosAndEosWhereTheModelAsks) {
       byte_level_metadata("gpt-2", {}, {{"<s>", TokenType::kControl}, {"</s>", TokenType::kControl}});
   metadata.set("tokenizer.ggml.bos_token_id", uint64_t{256});
   metadata.set("tokenizer.ggml.eos_token_id", uint64_t{257});
-  EXPECT_EQ(encode(*make(metadata), "x", {}), Ids{'x'});
+  EXPECT_EQ(encode(*make_tokenizer(metadata), "x", {}), Ids{'x'});
   metadata.set("tokenizer.ggml.pre", std::string("llama-bpe"));
-  EXPECT_EQ(encode(*make(metadata), "x", {}), (Ids{256, 'x'}));
+  EXPECT_EQ(encode(*make_tokenizer(metadata), "x", {}), (Ids{256, 'x'}));
   metadata.set("tokenizer.ggml.add_eos_token", true);
-  EXPECT_EQ(encode(*make(metadata), "x", {}), (Ids{256, 'x', 257}));
-  EXPECT_EQ(encode(*make(metadata), "", {}), (Ids{256, 257}));
-  EXPECT_EQ(encode(*make(metadata), "x", {.add_special = false}), Ids{'x'});
-  EXPECT_TRUE(make(metadata)->is_end_of_generation(257));
-  EXPECT_FALSE(make(metadata)->is_end_of_generation('x'));
+  EXPECT_EQ(encode(*make_tokenizer(metadata), "x", {}), (Ids{256, 'x', 257}));
+  EXPECT_EQ(encode(*make_tokenizer(metadata), "", {}), (Ids{256, 257}));
+  EXPECT_EQ(encode(*make_tokenizer(metadata), "x", {.add_special = false}), Ids{'x'});
+  EXPECT_TRUE(make_tokenizer(metadata)->is_end_of_generation(257));
+  EXPECT_FALSE(make_tokenizer(metadata)->is_end_of_generation('x'));
 }
 
 TEST(BpeTokenizer, DecodesEveryByteAndNoMark) {
   const auto tokenizer =
-      make(byte_level_metadata("gpt-2", {{"\xE4\xB8", "\xAD"}, {"\xE4", "\xB8"}},
-                               {{"<|x|>", TokenType::kControl}, {"[PAD]", TokenType::kUnused}}));
+      make_tokenizer(byte_level_metadata("gpt-2", {{"\xE4\xB8", "\xAD"}, {"\xE4", "\xB8"}},
+                                         {{"<|x|>", TokenType::kControl}, {"[PAD]", TokenType::kUnused}}));
   EXPECT_EQ(tokenizer->decode(0xE4), "\xE4");
   EXPECT_EQ(tokenizer->decode(kFirst), "\u4E2D");
   for (const Token silent : {kFirst + 2, kFirst + 3, kFirst + 4, kNoToken, Token{1 << 30}}) {
@@ -132,16 +119,16 @@ TEST(BpeTokenizer, ABytesOfNoTokenIsUnknownOrLeftOut) {
   metadata.set("tokenizer.ggml.model", std::string("gpt2"));
   metadata.set("tokenizer.ggml.pre", std::string("gpt-2"));
   metadata.set("tokenizer.ggml.merges", StringList());
-  EXPECT_EQ(encode(*make(metadata), "abca"), (Ids{0, 1, 0}));
+  EXPECT_EQ(encode(*make_tokenizer(metadata), "abca"), (Ids{0, 1, 0}));
   metadata.set("tokenizer.ggml.tokens", string_list({"a"}));
   metadata.set("tokenizer.ggml.token_type", std::vector<int64_t>{1});
-  EXPECT_EQ(encode(*make(metadata), "abca"), (Ids{0, 0}));
+  EXPECT_EQ(encode(*make_tokenizer(metadata), "abca"), (Ids{0, 0}));
 }
 
 TEST(BpeTokenizer, ComposesTextForModelsThatWereTrainedSo) {
   const std::vector<SmallMerge> merges = {{"\xC3", "\xA9"}};
-  EXPECT_EQ(encode(*make(byte_level_metadata("qwen2", merges)), "e\u0301"), Ids{kFirst});
-  EXPECT_EQ(encode(*make(byte_level_metadata("gpt-2", merges)), "e\u0301"), (Ids{'e', 0xCC, 0x81}));
+  EXPECT_EQ(encode(*make_tokenizer(byte_level_metadata("qwen2", merges)), "e\u0301"), Ids{kFirst});
+  EXPECT_EQ(encode(*make_tokenizer(byte_level_metadata("gpt-2", merges)), "e\u0301"), (Ids{'e', 0xCC, 0x81}));
 }
 
 TEST(Tokenizer, RefusesModelsItDoesNotKnowByName) {

@@ -36,12 +36,6 @@ Metadata small_byte_level() {
                              {{"<s>", TokenType::kControl}, {"<u>", TokenType::kUserDefined}});
 }
 
-std::unique_ptr<Tokenizer> make(const Metadata& metadata) {
-  auto tokenizer = Tokenizer::create(metadata);
-  if (!tokenizer) ADD_FAILURE() << tokenizer.error().message;
-  return std::move(tokenizer).value();
-}
-
 // Bytes that are mostly a broken text: letters, blanks, pieces of characters and of special tokens.
 std::string random_text(std::mt19937& random) {
   const std::vector<std::string> parts = {"a", "aa",     " ",      "\n",     "<s>", "<u>",
@@ -65,7 +59,7 @@ void expect_round_trip(const Tokenizer& tokenizer, const std::string& text) {
 
 TEST(Hostile, AnyBytesComeBackFromAByteLevelVocabulary) {
   std::mt19937 random(1);
-  const auto tokenizer = make(small_byte_level());
+  const auto tokenizer = make_tokenizer(small_byte_level());
   for (int round = 0; round < 3000; ++round)
     expect_round_trip(*tokenizer, random_text(random));
 }
@@ -74,7 +68,7 @@ TEST(Hostile, AnyBytesPassThroughASentencePieceVocabulary) {
   std::mt19937 random(2);
   Metadata metadata = small_sentence_piece();
   metadata.set("tokenizer.ggml.add_space_prefix", false);
-  const auto tokenizer = make(metadata);
+  const auto tokenizer = make_tokenizer(metadata);
   for (int round = 0; round < 3000; ++round) {
     std::string text = random_text(random);
     // The one character that does not come back: the vocabulary knows it only as a blank.
@@ -87,7 +81,7 @@ TEST(Hostile, AnyBytesPassThroughASentencePieceVocabulary) {
 TEST(Hostile, ControlTokensNeverComeFromRandomText) {
   std::mt19937 random(3);
   for (const Metadata& metadata : {small_sentence_piece(), small_byte_level()}) {
-    const auto tokenizer = make(metadata);
+    const auto tokenizer = make_tokenizer(metadata);
     for (int round = 0; round < 2000; ++round) {
       const auto ids = tokenizer->encode(random_text(random), {.add_special = false});
       ASSERT_TRUE(ids);
@@ -107,7 +101,7 @@ TEST(Hostile, LongTextsWithoutABorderTakeLittleTime) {
     letter = static_cast<char>('a' + random() % 3);
   texts.push_back(std::move(letters));
   for (const Metadata& metadata : {small_sentence_piece(), small_byte_level()}) {
-    const auto tokenizer = make(metadata);
+    const auto tokenizer = make_tokenizer(metadata);
     for (const std::string& text : texts) {
       const auto ids = tokenizer->encode(text, {.parse_special = true, .add_special = false});
       ASSERT_TRUE(ids);
@@ -208,7 +202,7 @@ TEST(Hostile, MutatedVocabulariesAreRefusedOrWork) {
 }
 
 TEST(Hostile, ThreadsShareOneTokenizer) {
-  const auto tokenizer = make(small_byte_level());
+  const auto tokenizer = make_tokenizer(small_byte_level());
   const std::string text = "aaa a\u4E2D <s> aaaa 123";
   const auto expected = tokenizer->encode(text, {});
   std::vector<int> n_equal(4, 0);

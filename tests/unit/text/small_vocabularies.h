@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gguf/metadata.h"
@@ -104,6 +106,16 @@ inline Metadata sentence_piece_metadata(const std::vector<SmallToken>& tokens) {
   Metadata metadata = with_tokens(tokens);
   metadata.set("tokenizer.ggml.model", std::string("llama"));
   return metadata;
+}
+
+// These throw, and so fail the test, where there is an error.
+inline std::unique_ptr<Tokenizer> make_tokenizer(const Metadata& metadata) {
+  return std::move(Tokenizer::create(metadata)).value();
+}
+
+inline std::vector<Token> encode(const Tokenizer& tokenizer, std::string_view text,
+                                 EncodeOptions options = {.add_special = false}) {
+  return tokenizer.encode(text, options).value();
 }
 
 inline std::string decode_all(const Tokenizer& tokenizer, const std::vector<Token>& tokens) {

@@ -19,24 +19,11 @@ std::vector<SmallToken> marked(std::vector<SmallToken> tokens) {
   return tokens;
 }
 
-std::unique_ptr<Tokenizer> make(const Metadata& metadata) {
-  auto tokenizer = Tokenizer::create(metadata);
-  if (!tokenizer) ADD_FAILURE() << tokenizer.error().message;
-  return std::move(tokenizer).value();
-}
-
-Ids encode(const Tokenizer& tokenizer, std::string_view text,
-           EncodeOptions options = {.add_special = false}) {
-  const auto ids = tokenizer.encode(text, options);
-  EXPECT_TRUE(ids);
-  return *ids;
-}
-
 // Without a blank before the text, for tests of the merges alone.
 Ids encode_plainly(std::vector<SmallToken> tokens, std::string_view text) {
   Metadata metadata = sentence_piece_metadata(marked(std::move(tokens)));
   metadata.set("tokenizer.ggml.add_space_prefix", false);
-  return encode(*make(metadata), text);
+  return encode(*make_tokenizer(metadata), text);
 }
 
 constexpr TokenType kNormal = TokenType::kNormal;
@@ -63,7 +50,7 @@ TEST(SpmTokenizer, ScoresMayBeInfinite) {
 }
 
 TEST(SpmTokenizer, PutsABlankBeforeTheTextAndAfterEverySpecialToken) {
-  const auto tokenizer = make(sentence_piece_metadata(
+  const auto tokenizer = make_tokenizer(sentence_piece_metadata(
       marked({{"a"}, {"_"}, {"_a", kNormal, -1}, {"<x>", kControl}, {"<u>", TokenType::kUserDefined}})));
   EXPECT_EQ(encode(*tokenizer, "aa"), (Ids{2, 0}));
   EXPECT_EQ(encode(*tokenizer, " a"), (Ids{1, 2}));
@@ -122,25 +109,25 @@ TEST(SpmTokenizer, TextNeverMergesIntoAControlToken) {
   EXPECT_EQ(encode_plainly(tokens, "<s>"), (Ids{3, 2}));
   Metadata metadata = sentence_piece_metadata(tokens);
   metadata.set("tokenizer.ggml.add_space_prefix", false);
-  EXPECT_EQ(encode(*make(metadata), "<s>", {.parse_special = true, .add_special = false}), Ids{4});
+  EXPECT_EQ(encode(*make_tokenizer(metadata), "<s>", {.parse_special = true, .add_special = false}), Ids{4});
 }
 
 TEST(SpmTokenizer, BeginsWithBosUnlessTheFileForbids) {
   Metadata metadata = sentence_piece_metadata(marked({{"<s>", kControl}, {"</s>", kControl}, {"_"}, {"a"}}));
-  EXPECT_EQ(encode(*make(metadata), "a", {}), (Ids{0, 2, 3}));
-  EXPECT_TRUE(make(metadata)->add_bos());
+  EXPECT_EQ(encode(*make_tokenizer(metadata), "a", {}), (Ids{0, 2, 3}));
+  EXPECT_TRUE(make_tokenizer(metadata)->add_bos());
   metadata.set("tokenizer.ggml.add_bos_token", false);
-  EXPECT_EQ(encode(*make(metadata), "a", {}), (Ids{2, 3}));
+  EXPECT_EQ(encode(*make_tokenizer(metadata), "a", {}), (Ids{2, 3}));
   metadata.set("tokenizer.ggml.add_eos_token", true);
-  EXPECT_EQ(encode(*make(metadata), "a", {}), (Ids{2, 3, 1}));
+  EXPECT_EQ(encode(*make_tokenizer(metadata), "a", {}), (Ids{2, 3, 1}));
 }
 
 TEST(SpmTokenizer, DecodesBlanksAndBytesAndNoMark) {
-  const auto tokenizer = make(sentence_piece_metadata(marked({{"<unk>", TokenType::kUnknown},
-                                                              {"<s>", kControl},
-                                                              {"_the_"},
-                                                              {"<0xE4>", TokenType::kByte},
-                                                              {"[PAD]", TokenType::kUnused}})));
+  const auto tokenizer = make_tokenizer(sentence_piece_metadata(marked({{"<unk>", TokenType::kUnknown},
+                                                                        {"<s>", kControl},
+                                                                        {"_the_"},
+                                                                        {"<0xE4>", TokenType::kByte},
+                                                                        {"[PAD]", TokenType::kUnused}})));
   EXPECT_EQ(tokenizer->decode(2), " the ");
   EXPECT_EQ(tokenizer->decode(3), "\xE4");
   for (const Token silent : {0, 1, 4, 5, -1})
