@@ -1,0 +1,88 @@
+#include "model/kv_cache.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+namespace flexinfer {
+namespace {
+
+Hyperparameters numbers(int64_t head_dim = 64) {
+  Hyperparameters hp;
+  hp.n_layers = 3;
+  hp.attention = {.n_heads = 4, .n_kv_heads = 2, .head_dim = head_dim};
+  return hp;
+}
+
+TEST(KvCache, TakesOtherMemoryThanItsElements) {
+  // 3 layers, keys and values, 2 heads of 64 elements, 10 positions.
+  const std::pair<CacheType, uint64_t> cases[] = {
+      {CacheType::kF32, 64 * 4}, {CacheType::kF16, 64 * 2}, {CacheType::kQ8_0, 2 * 34}};
+  for (const auto& [type, head_bytes] : cases) {
+    const auto shape = kv_cache_shape(numbers(), type, 10);
+    ASSERT_TRUE(shape);
+    EXPECT_EQ(shape->position_bytes(), 3 * 2 * 2 * head_bytes);
+    EXPECT_EQ(shape->bytes(), 10 * shape->position_bytes());
+  }
+}
+
+TEST(KvCache, CutsABlockOfQ8InTwo) {
+  for (int64_t head_dim : {16, 80, 100}) {
+    const auto shape = kv_cache_shape(numbers(head_dim), CacheType::kQ8_0, 10);
+    ASSERT_FALSE(shape) << head_dim;
+    EXPECT_EQ(shape.error().code, ErrorCode::kUsage);
+    EXPECT_NE(shape.error().message.find(std::to_string(head_dim)), std::string::npos)
+        << shape.error().message;
+    EXPECT_TRUE(kv_cache_shape(numbers(head_dim), CacheType::kF16, 10));
+  }
+}
+
+TEST(KvCache, SizeOfAnAbsurdContextOverflows) {
+  for (int64_t context_length :
+       {std::numeric_limits<int64_t>::max(), int64_t{1} << 40, int64_t{0}, int64_t{-1}}) {
+    const auto shape = kv_cache_shape(numbers(), CacheType::kF16, context_length);
+    ASSERT_FALSE(shape) << context_length;
+    EXPECT_EQ(shape.error().code, ErrorCode::kUsage);
+  }
+  Hyperparameters huge = numbers(1 << 20);
+  huge.n_layers = 1024;
+  huge.attention.n_kv_heads = 4096;
+  const auto shape = kv_cache_shape(huge, CacheType::kF32, 1 << 28);
+  ASSERT_FALSE(shape);
+  EXPECT_EQ(shape.error().code, ErrorCode::kUsage);
+}
+
+// Every row of the cache, as the operations address it.
+TEST(KvCache, LayersHeadsOrSequencesOverlap) {
+  for (CacheType type : {CacheType::kF32, CacheType::kF16, CacheType::kQ8_0}) {
+    auto shape = kv_cache_shape(numbers(), type, 5);
+    ASSERT_TRUE(shape);
+    shape->n_sequences = 2;
+    const auto cache = KvCache::allocate(*shape);
+    ASSERT_TRUE(cache);
+    const size_t row_bytes = cache_row_bytes(type, 64);
+    std::vector<const std::byte*> rows;
+    for (int64_t index = 0; index < 3; ++index) {
+      const CacheLayer layer = cache->layer(index);
+      for (const std::byte* half : {layer.keys, layer.values}) {
+        for (size_t sequence = 0; sequence < 2; ++sequence) {
+          for (size_t head = 0; head < 2; ++head) {
+            for (size_t p = 0; p < 5; ++p) {
+              rows.push_back(half + sequence * layer.sequence_bytes + head * layer.head_bytes +
+                             p * row_bytes);
+            }
+          }
+        }
+      }
+    }
+    std::sort(rows.begin(), rows.end());
+    for (size_t i = 1; i < rows.size(); ++i)
+      EXPECT_GE(rows[i], rows[i - 1] + row_bytes);
+    EXPECT_EQ(rows.back() + row_bytes - rows.front(), static_cast<std::ptrdiff_t>(shape->bytes()));
+  }
+}
+
+}  // namespace
+}  // namespace flexinfer
