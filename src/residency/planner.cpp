@@ -47,26 +47,23 @@ uint64_t sweep_arena_bytes(const WeightSchedule& schedule) {
   return total;
 }
 
-void lock_all_steps(const WeightSchedule& schedule, ResidencyPlan& plan) {
-  for (size_t i = 0; i < plan.steps.size(); ++i)
-    plan.steps[i].rows = schedule.steps[i].rows;
-}
-
 // One layer, or the output head: the steps [begin, end) of the schedule.
 struct Group {
   size_t begin = 0;
   size_t end = 0;
   uint64_t bytes = 0;
-  double weight = 1;  // its residual read time relative to a layer's
+  uint64_t arena_bytes = 0;  // if it is locked whole: page borders come on top
+  double weight = 1;         // its residual read time relative to a layer's
 };
 
 std::vector<Group> make_groups(const WeightSchedule& schedule) {
   std::vector<Group> groups;
   for (size_t i = 0; i < schedule.steps.size(); ++i) {
     const WeightStep& step = schedule.steps[i];
-    if (groups.empty() || schedule.steps[i - 1].layer != step.layer) groups.push_back({i, i, 0, 1});
+    if (groups.empty() || schedule.steps[i - 1].layer != step.layer) groups.push_back({.begin = i});
     groups.back().end = i + 1;
     groups.back().bytes += step.extent.size;
+    groups.back().arena_bytes += locked_cost(step, step.rows);
   }
   if (groups.size() > 1) {
     uint64_t layer_bytes = 0;
@@ -105,7 +102,7 @@ std::vector<uint64_t> balanced_shares(const std::vector<Group>& groups, uint64_t
 std::vector<uint64_t> prefix_shares(const std::vector<Group>& groups, uint64_t available) {
   std::vector<uint64_t> shares;
   for (const Group& group : groups) {
-    shares.push_back(std::min(group.bytes, available));
+    shares.push_back(std::min(group.arena_bytes, available));
     available -= shares.back();
   }
   return shares;
@@ -129,7 +126,8 @@ std::vector<size_t> preservation_order(const WeightSchedule& schedule, const Gro
   if (preserve == Preservation::kFlexible) {
     n_ffn_first = 0;
     for (uint64_t used = 0; n_ffn_first < ffn.size(); ++n_ffn_first) {
-      used += schedule.steps[ffn[n_ffn_first]].extent.size;
+      const WeightStep& step = schedule.steps[ffn[n_ffn_first]];
+      used += locked_cost(step, step.rows);
       if (used > share) break;
     }
   }
@@ -170,6 +168,7 @@ void spend_the_rest(const WeightSchedule& schedule, const std::vector<Group>& gr
 
 void choose_locked_rows(const WeightSchedule& schedule, const PlanRequest& request, uint64_t available,
                         std::vector<LockedRows>& locked) {
+  locked.assign(schedule.steps.size(), {});
   const std::vector<Group> groups = make_groups(schedule);
   const std::vector<uint64_t> shares = request.lock == LockPolicy::kBalanced
                                            ? balanced_shares(groups, available)
@@ -267,45 +266,58 @@ uint64_t minimum_weight_bytes(const WeightSchedule& schedule) {
   return minimum_slot_bytes(schedule) + kLookupRows * lookup_row_bytes(schedule);
 }
 
-Result<ResidencyPlan> plan_residency(const WeightSchedule& schedule, const PlanRequest& request) {
-  if (request.weight_bytes < minimum_weight_bytes(schedule)) {
-    return make_error(
-        ErrorCode::kBudgetTooSmall,
-        fmt::format("{} are left for weights, but the buffers for reading them take {}",
-                    format_bytes(request.weight_bytes), format_bytes(minimum_weight_bytes(schedule))));
+namespace {
+
+// Everything that a sweep uses. Rows of the embedding are read one at a time and cost next to nothing: they
+// are kept when all else is.
+void lock_sweep(const WeightSchedule& schedule, uint64_t available, ResidencyPlan& plan) {
+  for (size_t i = 0; i < plan.steps.size(); ++i)
+    plan.steps[i].rows = schedule.steps[i].rows;
+  if (!schedule.tied_embedding) {
+    plan.embedding.rows = most_rows(schedule.embedding, 0, available - sweep_arena_bytes(schedule));
   }
-  ResidencyPlan plan;
-  plan.steps.resize(schedule.steps.size());
-  // Wanted even where every row is to be locked: the first sweep begins with rows of an embedding that it has
-  // yet to read.
-  plan.lookup_bytes = kLookupRows * lookup_row_bytes(schedule);
-  const uint64_t available = request.weight_bytes - plan.lookup_bytes;
-  if (request.lock != LockPolicy::kNone && request.weight_bytes >= full_weight_bytes(schedule)) {
-    lock_all_steps(schedule, plan);
-    plan.embedding.rows = schedule.embedding.rows;
-    plan.arena_bytes = lay_out_arena(schedule, plan);
-    return plan;
-  }
-  if (request.lock != LockPolicy::kNone && available >= sweep_arena_bytes(schedule)) {
-    // Rows of the embedding are read one at a time and cost next to nothing: they are kept when all else is.
-    lock_all_steps(schedule, plan);
-    if (!schedule.tied_embedding) {
-      plan.embedding.rows = most_rows(schedule.embedding, 0, available - sweep_arena_bytes(schedule));
-    }
-    plan.arena_bytes = lay_out_arena(schedule, plan);
-    return plan;
-  }
+}
+
+void stream_sweep(const WeightSchedule& schedule, const PlanRequest& request, uint64_t available,
+                  ResidencyPlan& plan) {
   const uint64_t pool_bytes = std::clamp(request.slot_bytes, minimum_slot_bytes(schedule), available);
-  if (request.lock != LockPolicy::kNone)
+  if (request.lock == LockPolicy::kNone) {
+    choose_slots(schedule, pool_bytes, plan);
+  } else {
     choose_locked_rows(schedule, request, available - pool_bytes, plan.steps);
-  plan.arena_bytes = lay_out_arena(schedule, plan);
-  choose_slots(schedule, pool_bytes, plan);
+    choose_slots(schedule, pool_bytes, plan);
+    // What whole slots leave of their pool holds rows.
+    choose_locked_rows(schedule, request, available - plan.slot_bytes(), plan.steps);
+  }
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     for (const StreamedSlice& slice :
          streamed_slices(schedule.steps[i], plan.steps[i].rows, plan.slot_size)) {
       plan.streamed_bytes_per_sweep += slice.read.size;
     }
   }
+}
+
+}  // namespace
+
+Result<ResidencyPlan> plan_residency(const WeightSchedule& schedule, const PlanRequest& request) {
+  // Wanted even where every row is to be locked: the first sweep begins with rows of an embedding that it has
+  // yet to read.
+  const uint64_t lookup_bytes = kLookupRows * lookup_row_bytes(schedule);
+  const uint64_t available = request.weight_bytes - std::min(request.weight_bytes, lookup_bytes);
+  ResidencyPlan plan;
+  plan.steps.resize(schedule.steps.size());
+  plan.lookup_bytes = lookup_bytes;
+  if (request.lock != LockPolicy::kNone && available >= sweep_arena_bytes(schedule)) {
+    lock_sweep(schedule, available, plan);
+  } else if (request.weight_bytes >= minimum_weight_bytes(schedule)) {
+    stream_sweep(schedule, request, available, plan);
+  } else {
+    return make_error(
+        ErrorCode::kBudgetTooSmall,
+        fmt::format("{} are left for weights, but the buffers for reading them take {}",
+                    format_bytes(request.weight_bytes), format_bytes(minimum_weight_bytes(schedule))));
+  }
+  plan.arena_bytes = lay_out_arena(schedule, plan);
   return plan;
 }
 

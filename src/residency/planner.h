@@ -68,8 +68,8 @@ inline constexpr uint32_t kLookupRows = 32;
 // Bytes of the buffer of one such row.
 uint64_t lookup_row_bytes(const WeightSchedule& schedule);
 
-// kBudgetTooSmall where weight_bytes is less than the slots need. With LockPolicy::kNone nothing is locked
-// even if it would fit. slot_bytes is raised to the least that works.
+// kBudgetTooSmall where neither everything fits nor the least slots do. With LockPolicy::kNone nothing is
+// locked even if it would fit. slot_bytes is raised to the least that works.
 Result<ResidencyPlan> plan_residency(const WeightSchedule& schedule, const PlanRequest& request);
 
 }  // namespace flexinfer

@@ -63,7 +63,7 @@ class WeightSource {
  public:
   virtual ~WeightSource() = default;
 
-  // Begins a sweep; one that was left in the middle (an error, a cancel) is forgotten.
+  // Begins a sweep; no lease is open. One that was left in the middle (an error, a cancel) is forgotten.
   virtual void begin_sweep(const SweepOptions& options) = 0;
 
   // Rows of a step from row_begin on, as many as lie together and are there; waits for the first. kIo /

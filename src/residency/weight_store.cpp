@@ -23,7 +23,7 @@ Result<std::unique_ptr<WeightStore>> WeightStore::create(const WeightSchedule& s
                                                          std::span<const File> files,
                                                          std::unique_ptr<AsyncReader> reader,
                                                          Lookahead lookahead) {
-  std::unique_ptr<WeightStore> store(new WeightStore(schedule, plan, files, std::move(reader), lookahead));
+  std::unique_ptr<WeightStore> store(new WeightStore(schedule, plan, std::move(reader), lookahead));
   FLEX_CHECK(store->allocate());
   FLEX_TRY(Constants constants, read_constants(schedule, files));
   store->constants_ = std::move(constants.values);
@@ -32,11 +32,9 @@ Result<std::unique_ptr<WeightStore>> WeightStore::create(const WeightSchedule& s
 }
 
 WeightStore::WeightStore(const WeightSchedule& schedule, const ResidencyPlan& plan,
-                         std::span<const File> files, std::unique_ptr<AsyncReader> reader,
-                         Lookahead lookahead)
+                         std::unique_ptr<AsyncReader> reader, Lookahead lookahead)
     : schedule_(schedule),
       plan_(plan),
-      files_(files),
       sequence_(make_read_sequence(schedule, plan)),
       lookahead_(lookahead),
       slots_(plan.n_slots),
@@ -58,18 +56,16 @@ Status WeightStore::allocate() {
 
 ReadStats WeightStore::stats() const {
   uint64_t ahead_bytes = 0;
-  if (streams_left_ == 0) {  // between sweeps: whatever is in a slot is for the next
-    for (const Slot& slot : slots_) {
-      if (slot.occupied && !slot.leased && slot.request.state == ReadState::kDone) {
-        ahead_bytes += slot.request.completed;
-      }
-    }
+  for (uint64_t i = streams_acquired_ + streams_left_; i < streams_issued_; ++i) {
+    const ReadRequest& request = slots_[i % slots_.size()].request;
+    if (request.state == ReadState::kDone) ahead_bytes += request.completed;
   }
   return {reader_->bytes_read() + constant_bytes_read_, ahead_bytes, stall_ns_};
 }
 
 void WeightStore::begin_sweep(const SweepOptions& options) {
-  if (streams_left_ > 0) forget_sweep();
+  if (streams_left_ > 0) forget_streams();
+  if (piece_failed()) forget_pieces();
   ++sweep_number_;
   sweep_ = options;
   streams_left_ = options.with_head ? sequence_.n_streamed : sequence_.n_streamed_before_head;
@@ -80,22 +76,34 @@ void WeightStore::begin_sweep(const SweepOptions& options) {
   if (lookahead_ == Lookahead::kSweep) issue_reads(schedule_.steps.size());
 }
 
-// After an error or a cancel: what is in flight lands, the slots are empty again, the locked pieces that have
-// arrived stay and those that have not will be read again.
-void WeightStore::forget_sweep() {
+void WeightStore::land_reads() {
   while (reader_->in_flight() > 0)
     reader_->wait(kCancelInterval);
   note_completions();
+}
+
+// After an error or a cancel in the middle of a sweep: the slots are empty again.
+void WeightStore::forget_streams() {
+  land_reads();
   for (Slot& slot : slots_)
     slot = Slot{};
+  streams_issued_ = 0;
+  streams_acquired_ = 0;
+  streams_left_ = 0;
+  cursor_sweep_ = sweep_number_;
+}
+
+bool WeightStore::piece_failed() const {
+  return std::any_of(arena_reads_.begin(), arena_reads_.end(),
+                     [](const Slot& slot) { return slot.request.state == ReadState::kFailed; });
+}
+
+// The locked pieces that have arrived stay; the one that failed and those behind it will be read again.
+void WeightStore::forget_pieces() {
+  land_reads();
   for (Slot& slot : arena_reads_)
     slot = Slot{};
   pieces_issued_ = pieces_arrived_;
-  streams_issued_ = 0;
-  streams_acquired_ = 0;
-  cursor_sweep_ = sweep_number_;
-  cursor_ = 0;
-  streams_left_ = 0;
 }
 
 Result<WeightLease> WeightStore::acquire(size_t step, int64_t row_begin) {
@@ -166,7 +174,11 @@ Status WeightStore::wait_for(size_t step, FunctionRef<bool()> ready, FunctionRef
   const uint64_t start = now_ns();
   for (bool waited = false;; waited = true) {
     if (stop_.stop_requested()) return make_error(ErrorCode::kCancelled, "cancelled");
-    note_completions();
+    if (ahead) {
+      issue_reads(through_step);
+    } else {
+      note_completions();
+    }
     if (ready() && (ahead || reader_->in_flight() == 0)) {
       if (waited) stall_ns_ += now_ns() - start;
       return {};
@@ -174,12 +186,12 @@ Status WeightStore::wait_for(size_t step, FunctionRef<bool()> ready, FunctionRef
     const Slot* slot = awaited();
     if (slot != nullptr && slot->request.state == ReadState::kFailed)
       return tl::unexpected(slot->request.error);
-    if (ahead || reader_->in_flight() == 0) issue_reads(through_step);
-    if (reader_->in_flight() == 0 && !ready()) {
+    if (!ahead && reader_->in_flight() == 0) issue_reads(through_step);
+    if (reader_->in_flight() == 0 && awaited() == nullptr) {
       return make_error(ErrorCode::kUsage,
                         fmt::format("{} was asked for out of the sweep's order", schedule_.steps[step].name));
     }
-    if (reader_->in_flight() > 0) reader_->wait(kCancelInterval);
+    reader_->wait(kCancelInterval);
   }
 }
 

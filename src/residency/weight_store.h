@@ -61,8 +61,8 @@ class WeightStore final : public WeightSource {
     bool leased = false;
   };
 
-  WeightStore(const WeightSchedule& schedule, const ResidencyPlan& plan, std::span<const File> files,
-              std::unique_ptr<AsyncReader> reader, Lookahead lookahead);
+  WeightStore(const WeightSchedule& schedule, const ResidencyPlan& plan, std::unique_ptr<AsyncReader> reader,
+              Lookahead lookahead);
   Status allocate();
 
   Result<WeightLease> acquire_locked(size_t step, int64_t row_begin);
@@ -80,13 +80,15 @@ class WeightStore final : public WeightSource {
   // Waits, issuing reads meanwhile, until `ready()`; ends with the error of `awaited()` where that read has
   // failed.
   Status wait_for(size_t step, FunctionRef<bool()> ready, FunctionRef<const Slot*()> awaited);
-  void forget_sweep();
+  void land_reads();
+  void forget_streams();
+  bool piece_failed() const;
+  void forget_pieces();
   ReadRequest lookup_request(int32_t row, uint32_t place) const;
   Status read_embedding_round(std::span<const int32_t> rows, std::byte* out);
 
   const WeightSchedule& schedule_;
   const ResidencyPlan plan_;
-  const std::span<const File> files_;
   const ReadSequence sequence_;
   const Lookahead lookahead_;
   PageBuffer arena_;

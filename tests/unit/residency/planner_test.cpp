@@ -1,0 +1,351 @@
+#include "residency/planner.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "unit/residency/schedule_maker.h"
+
+namespace flexinfer {
+namespace {
+
+constexpr int kMostLayers = 12;
+constexpr int64_t kMostHidden = 2048;
+
+uint64_t taken(const ResidencyPlan& plan) {
+  return plan.arena_bytes + plan.slot_bytes() + plan.lookup_bytes;
+}
+
+uint64_t locked_bytes(const WeightSchedule& schedule, const ResidencyPlan& plan, size_t step) {
+  return static_cast<uint64_t>(plan.steps[step].rows) * schedule.steps[step].row_bytes;
+}
+
+uint64_t largest_row(const WeightSchedule& schedule) {
+  uint64_t largest = schedule.embedding.row_bytes;
+  for (const WeightStep& step : schedule.steps)
+    largest = std::max(largest, step.row_bytes);
+  return largest;
+}
+
+// What one more row can cost.
+uint64_t row_cost(const WeightSchedule& schedule) {
+  return align_up(largest_row(schedule), kPageBytes) + kPageBytes;
+}
+
+std::vector<StreamedSlice> slices(const WeightSchedule& schedule, const ResidencyPlan& plan, size_t step) {
+  if (plan.all_locked()) return {};
+  return streamed_slices(schedule.steps[step], plan.steps[step].rows, plan.slot_size);
+}
+
+struct LayerBytes {
+  uint64_t all = 0;
+  uint64_t locked = 0;
+  uint64_t residual() const { return all - locked; }
+};
+
+// By layer, the output head last.
+std::vector<LayerBytes> layer_bytes(const WeightSchedule& schedule, const ResidencyPlan& plan) {
+  std::vector<LayerBytes> layers(static_cast<size_t>(schedule.n_layers) + 1);
+  for (size_t i = 0; i < schedule.steps.size(); ++i) {
+    LayerBytes& layer = layers[static_cast<size_t>(schedule.steps[i].layer)];
+    layer.all += schedule.steps[i].extent.size;
+    layer.locked += locked_bytes(schedule, plan, i);
+  }
+  return layers;
+}
+
+RC_GTEST_PROP(Planner, TakesNoMoreThanItWasGiven, ()) {
+  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  const PlanRequest request = draw_request(schedule);
+  RC_ASSERT(taken(plan_residency(schedule, request).value()) <= request.weight_bytes);
+}
+
+RC_GTEST_PROP(Planner, LeavesNoRoomForAnotherRow, ()) {
+  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  PlanRequest request = draw_request(schedule);
+  if (request.lock == LockPolicy::kNone) request.lock = LockPolicy::kBalanced;
+  const ResidencyPlan plan = plan_residency(schedule, request).value();
+  if (request.weight_bytes >= full_weight_bytes(schedule)) return;
+  RC_LOG() << "unused " << request.weight_bytes - taken(plan) << " slot_size " << plan.slot_size
+           << " n_slots " << plan.n_slots << " row " << row_cost(schedule);
+  RC_ASSERT(request.weight_bytes - taken(plan) < row_cost(schedule));
+}
+
+RC_GTEST_PROP(Planner, LocksOrStreamsEveryRowExactlyOnce, ()) {
+  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
+  RC_ASSERT(plan.steps.size() == schedule.steps.size());
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    int64_t next = plan.steps[i].rows;
+    RC_ASSERT(next >= 0 && next <= schedule.steps[i].rows);
+    for (const StreamedSlice& slice : slices(schedule, plan, i)) {
+      RC_ASSERT(slice.row_begin == next);
+      RC_ASSERT(slice.row_end > slice.row_begin);
+      next = slice.row_end;
+    }
+    RC_ASSERT(next == schedule.steps[i].rows);
+  }
+}
+
+RC_GTEST_PROP(Planner, CutsSlicesThatFitTheirSlotsOnPageBorders, ()) {
+  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
+  RC_ASSERT(plan.slot_size % kPageBytes == 0);
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const WeightStep& step = schedule.steps[i];
+    for (const StreamedSlice& slice : slices(schedule, plan, i)) {
+      const uint64_t begin = step.extent.offset + static_cast<uint64_t>(slice.row_begin) * step.row_bytes;
+      const uint64_t end = step.extent.offset + static_cast<uint64_t>(slice.row_end) * step.row_bytes;
+      RC_ASSERT(slice.read.file == step.extent.file);
+      RC_ASSERT(slice.read.size <= plan.slot_size);
+      RC_ASSERT(slice.read.offset == align_down(begin, kPageBytes));
+      RC_ASSERT(slice.read.end() == align_up(end, kPageBytes));
+    }
+  }
+}
+
+RC_GTEST_PROP(Planner, CountsTheBytesOfASweep, ()) {
+  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
+  uint64_t total = 0;
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    for (const StreamedSlice& slice : slices(schedule, plan, i))
+      total += slice.read.size;
+  }
+  RC_ASSERT(total == plan.streamed_bytes_per_sweep);
+  RC_ASSERT((total == 0) == plan.all_locked());
+  RC_ASSERT(plan.all_locked() || plan.n_slots >= 4u);
+}
+
+RC_GTEST_PROP(Planner, LaysLockedRunsApartAndAlignedWithTheFile, ()) {
+  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
+  std::map<uint64_t, uint64_t> runs;  // the pages that direct reads write, by where they begin
+  auto add = [&](const WeightStep& step, const LockedRows& locked) {
+    if (locked.rows == 0) return;
+    RC_ASSERT(locked.arena_offset % kPageBytes == step.extent.offset % kPageBytes);
+    const uint64_t end = locked.arena_offset + static_cast<uint64_t>(locked.rows) * step.row_bytes;
+    RC_ASSERT(runs.emplace(align_down(locked.arena_offset, kPageBytes), align_up(end, kPageBytes)).second);
+  };
+  for (size_t i = 0; i < plan.steps.size(); ++i)
+    add(schedule.steps[i], plan.steps[i]);
+  if (!schedule.tied_embedding) add(schedule.embedding, plan.embedding);
+  uint64_t end = 0;
+  for (const auto& [run_begin, run_end] : runs) {
+    RC_ASSERT(run_begin >= end);
+    end = run_end;
+  }
+  RC_ASSERT(end <= plan.arena_bytes);
+}
+
+RC_GTEST_PROP(Planner, KeepsATiedEmbeddingWhereTheHeadIs, ()) {
+  Shape shape = draw_shape(kMostLayers, kMostHidden);
+  shape.tied = true;
+  const WeightSchedule schedule = make_schedule(shape);
+  const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
+  RC_ASSERT(plan.embedding.rows == plan.steps.back().rows);
+  RC_ASSERT(plan.embedding.arena_offset == plan.steps.back().arena_offset);
+}
+
+// Whole rows and page borders: by how much the residual bytes of two layers may differ.
+double balance_tolerance(const WeightSchedule& schedule) {
+  constexpr uint64_t kMatricesOfALayer = 7;
+  return 2.0 * static_cast<double>(row_cost(schedule) + kMatricesOfALayer * 2 * kPageBytes);
+}
+
+RC_GTEST_PROP(Planner, BalancedLeavesTheSameToReadInEveryLayer, ()) {
+  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  PlanRequest request = draw_request(schedule);
+  request.lock = LockPolicy::kBalanced;
+  const ResidencyPlan plan = plan_residency(schedule, request).value();
+  std::vector<LayerBytes> layers = layer_bytes(schedule, plan);
+  const LayerBytes head = layers.back();
+  layers.pop_back();
+  double residual = 0;
+  double mean = 0;
+  for (const LayerBytes& layer : layers) {
+    residual = std::max(residual, static_cast<double>(layer.residual()));
+    mean += static_cast<double>(layer.all) / static_cast<double>(layers.size());
+  }
+  const double tolerance = balance_tolerance(schedule);
+  for (const LayerBytes& layer : layers) {
+    RC_LOG() << "residual " << layer.residual() << " of " << layer.all << ", most " << residual << "\n";
+    const double wanted = std::min(static_cast<double>(layer.all), residual);
+    RC_ASSERT(static_cast<double>(layer.residual()) >= wanted - tolerance);
+  }
+  const double share = static_cast<double>(head.all) / mean;
+  const double wanted = std::min(static_cast<double>(head.all), share * residual);
+  RC_LOG() << "head " << head.residual() << " of " << head.all << ", wanted " << wanted;
+  RC_ASSERT(std::abs(static_cast<double>(head.residual()) - wanted) <= (1 + share) * tolerance);
+}
+
+RC_GTEST_PROP(Planner, PrefixLocksItsFirstLayersWhole, ()) {
+  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  PlanRequest request = draw_request(schedule);
+  request.lock = LockPolicy::kPrefix;
+  const ResidencyPlan plan = plan_residency(schedule, request).value();
+  const std::vector<LayerBytes> layers = layer_bytes(schedule, plan);
+  size_t n_whole = 0;
+  while (n_whole < layers.size() && layers[n_whole].residual() == 0)
+    ++n_whole;
+  uint64_t beyond = 0;  // what the layer that is locked in part had no row for
+  for (size_t l = n_whole + 1; l < layers.size(); ++l)
+    beyond += layers[l].locked;
+  RC_ASSERT(beyond < row_cost(schedule));
+}
+
+TEST(Planner, NoneLocksNothingEvenWhereItFits) {
+  const WeightSchedule schedule = make_schedule({});
+  const PlanRequest request{2 * full_weight_bytes(schedule), 0, LockPolicy::kNone, Preservation::kFlexible};
+  const ResidencyPlan plan = plan_residency(schedule, request).value();
+  for (const LockedRows& locked : plan.steps)
+    EXPECT_EQ(locked.rows, 0);
+  EXPECT_EQ(plan.embedding.rows, 0);
+  EXPECT_EQ(plan.arena_bytes, 0u);
+  EXPECT_GE(plan.streamed_bytes_per_sweep, schedule.matrix_bytes() - schedule.embedding.extent.size);
+}
+
+// Steps of a layer: attention from the smallest, and FFN as they are used.
+struct LayerSteps {
+  std::vector<size_t> attention;
+  std::vector<size_t> ffn;
+};
+
+LayerSteps steps_of(const WeightSchedule& schedule, int layer) {
+  LayerSteps steps;
+  for (size_t i = 0; i < schedule.steps.size(); ++i) {
+    if (schedule.steps[i].layer != layer) continue;
+    (is_attention(schedule.steps[i].role) ? steps.attention : steps.ffn).push_back(i);
+  }
+  std::stable_sort(steps.attention.begin(), steps.attention.end(), [&](size_t a, size_t b) {
+    return schedule.steps[a].extent.size < schedule.steps[b].extent.size;
+  });
+  return steps;
+}
+
+bool whole(const WeightSchedule& schedule, const ResidencyPlan& plan, size_t step) {
+  return plan.steps[step].rows == schedule.steps[step].rows;
+}
+
+// Whether the steps are locked one after the other: nothing of one while one before it streams.
+bool locked_in_order(const WeightSchedule& schedule, const ResidencyPlan& plan,
+                     const std::vector<size_t>& order) {
+  bool streams = false;
+  for (const size_t step : order) {
+    if (streams && plan.steps[step].rows > 0) return false;
+    streams = streams || !whole(schedule, plan, step);
+  }
+  return true;
+}
+
+std::vector<size_t> joined(std::vector<size_t> first, std::span<const size_t> second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
+RC_GTEST_PROP(Planner, PreservesAttentionBeforeFfnWhereAttentionIsWanted, ()) {
+  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  PlanRequest request = draw_request(schedule);
+  request.preserve = Preservation::kAttention;
+  const ResidencyPlan plan = plan_residency(schedule, request).value();
+  for (int layer = 0; layer < schedule.n_layers; ++layer) {
+    const LayerSteps steps = steps_of(schedule, layer);
+    RC_ASSERT(locked_in_order(schedule, plan, joined(steps.attention, steps.ffn)));
+  }
+}
+
+RC_GTEST_PROP(Planner, PreservesFfnBeforeAttentionWhereFfnIsWanted, ()) {
+  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  PlanRequest request = draw_request(schedule);
+  request.preserve = Preservation::kFfn;
+  const ResidencyPlan plan = plan_residency(schedule, request).value();
+  for (int layer = 0; layer < schedule.n_layers; ++layer) {
+    const LayerSteps steps = steps_of(schedule, layer);
+    RC_ASSERT(locked_in_order(schedule, plan, joined(steps.ffn, steps.attention)));
+  }
+}
+
+RC_GTEST_PROP(Planner, FlexibleKeepsWholeFfnMatricesThenAttention, ()) {
+  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  PlanRequest request = draw_request(schedule);
+  request.preserve = Preservation::kFlexible;
+  const ResidencyPlan plan = plan_residency(schedule, request).value();
+  for (int layer = 0; layer < schedule.n_layers; ++layer) {
+    const LayerSteps steps = steps_of(schedule, layer);
+    size_t n_whole = 0;  // FFN matrices that are kept whole come first
+    while (n_whole < steps.ffn.size() && whole(schedule, plan, steps.ffn[n_whole]))
+      ++n_whole;
+    const std::span<const size_t> ffn(steps.ffn);
+    std::vector<size_t> order = joined(steps.attention, ffn.subspan(n_whole));
+    RC_ASSERT(locked_in_order(schedule, plan, order));
+    if (n_whole == ffn.size()) continue;
+    uint64_t besides = 0;
+    for (const size_t step : order)
+      besides += locked_bytes(schedule, plan, step);
+    const auto crumbs = static_cast<uint64_t>(balance_tolerance(schedule));
+    RC_ASSERT(besides < schedule.steps[ffn[n_whole]].extent.size + crumbs);
+  }
+}
+
+RC_GTEST_PROP(Planner, LocksEverythingThatFits, ()) {
+  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  PlanRequest request = draw_request(schedule);
+  if (request.lock == LockPolicy::kNone) request.lock = LockPolicy::kPrefix;
+  request.weight_bytes = full_weight_bytes(schedule);
+  const ResidencyPlan plan = plan_residency(schedule, request).value();
+  for (size_t i = 0; i < plan.steps.size(); ++i)
+    RC_ASSERT(whole(schedule, plan, i));
+  RC_ASSERT(plan.embedding.rows == schedule.embedding.rows);
+  RC_ASSERT(plan.all_locked());
+}
+
+TEST(Planner, LocksWhatFitsWhereTheSlotsWouldNot) {
+  const WeightSchedule schedule = make_schedule({.n_layers = 0, .vocab = 1, .tied = true});
+  const PlanRequest request{.weight_bytes = full_weight_bytes(schedule)};
+  ASSERT_LT(request.weight_bytes, minimum_weight_bytes(schedule));
+  const Result<ResidencyPlan> plan = plan_residency(schedule, request);
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_TRUE(plan->all_locked());
+}
+
+RC_GTEST_PROP(Planner, DoesNotLockEverythingInAPageTooLittle, ()) {
+  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  PlanRequest request = draw_request(schedule);
+  request.weight_bytes = full_weight_bytes(schedule) - kPageBytes;
+  RC_PRE(request.weight_bytes >= minimum_weight_bytes(schedule));
+  const ResidencyPlan plan = plan_residency(schedule, request).value();
+  RC_ASSERT(!plan.all_locked() || plan.embedding.rows < schedule.embedding.rows);
+}
+
+RC_GTEST_PROP(Planner, StreamsNoMoreFromALargerBudget, ()) {
+  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  PlanRequest request = draw_request(schedule);
+  const ResidencyPlan smaller = plan_residency(schedule, request).value();
+  request.weight_bytes += draw<uint64_t>(0, full_weight_bytes(schedule) / 4);
+  const ResidencyPlan larger = plan_residency(schedule, request).value();
+  uint64_t borders = row_cost(schedule) + smaller.slot_size;  // the pool is whole slots
+  for (size_t i = 0; i < larger.steps.size(); ++i) {
+    borders += 2 * kPageBytes * (1 + slices(schedule, larger, i).size());
+  }
+  RC_LOG() << smaller.streamed_bytes_per_sweep << " then " << larger.streamed_bytes_per_sweep << ", borders "
+           << borders;
+  RC_ASSERT(larger.streamed_bytes_per_sweep <= smaller.streamed_bytes_per_sweep + borders);
+}
+
+TEST(Planner, RefusesLessThanTheBuffersTake) {
+  const WeightSchedule schedule = make_schedule({});
+  PlanRequest request;
+  request.weight_bytes = minimum_weight_bytes(schedule);
+  EXPECT_TRUE(plan_residency(schedule, request));
+  request.weight_bytes -= 1;
+  const Result<ResidencyPlan> plan = plan_residency(schedule, request);
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.error().code, ErrorCode::kBudgetTooSmall);
+  EXPECT_NE(plan.error().message.find(format_bytes(minimum_weight_bytes(schedule))), std::string::npos);
+}
+
+}  // namespace
+}  // namespace flexinfer
