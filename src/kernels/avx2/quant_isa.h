@@ -7,7 +7,7 @@
 
 namespace flexinfer::avx2 {
 
-struct Isa : simd::Lanes<8> {
+struct QuantIsa : simd::Lanes<8> {
   static constexpr int kTokenTile = 4;
   static constexpr int kSignedBias = 0;  // signed weights give their sign to the activations
 

@@ -7,7 +7,7 @@
 
 namespace flexinfer::avx512 {
 
-struct Isa : simd::Lanes<16> {
+struct QuantIsa : simd::Lanes<16> {
   static constexpr int kTokenTile = 8;
   static constexpr int kSignedBias = 128;  // vpdpbusd takes unsigned weights
 

@@ -1,0 +1,48 @@
+// The table of an instruction set. What it must supply: FloatIsa as float_vector.h says, QuantIsa as
+// matmul_quant_panel.h says. Both stand in the instruction set's own namespace, so that what is instantiated
+// with them bears its name and is never taken for the code of another.
+#pragma once
+
+#include "kernels/kernel_table.h"
+#include "kernels/simd/attention.h"
+#include "kernels/simd/elementwise.h"
+#include "kernels/simd/matmul_quant_32.h"
+#include "kernels/simd/matmul_quant_k.h"
+
+namespace flexinfer::simd {
+
+template <class FloatIsa, class QuantIsa>
+constexpr KernelTable make_table(const char* name) {
+  using F32 = F32Row<FloatIsa>;
+  using F16 = F16Row<FloatIsa>;
+  using Q8 = Q8_0Row<FloatIsa>;
+  return {
+      .name = name,
+      .matmuls = {{
+          {GgmlType::kF32, multiply_floats<F32>},
+          {GgmlType::kF16, multiply_floats<F16>},
+          {GgmlType::kBF16, multiply_floats<BF16Row<FloatIsa>>},
+          {GgmlType::kQ8_0, multiply<Q8_0<QuantIsa>>},
+          {GgmlType::kQ4_0, multiply<Q4_0<QuantIsa>>},
+          {GgmlType::kQ4_1, multiply<Q4_1<QuantIsa>>},
+          {GgmlType::kQ5_0, multiply<Q5_0<QuantIsa>>},
+          {GgmlType::kQ5_1, multiply<Q5_1<QuantIsa>>},
+          {GgmlType::kQ2_K, multiply<Q2_K<QuantIsa>>},
+          {GgmlType::kQ3_K, multiply<Q3_K<QuantIsa>>},
+          {GgmlType::kQ4_K, multiply<Q4_K<QuantIsa>>},
+          {GgmlType::kQ5_K, multiply<Q5_K<QuantIsa>>},
+          {GgmlType::kQ6_K, multiply<Q6_K<QuantIsa>>},
+      }},
+      .quantise_row = quantise_row<FloatIsa>,
+      .rms_norm = rms_norm<FloatIsa>,
+      .softmax = softmax<FloatIsa>,
+      .silu_multiply = silu_multiply<FloatIsa>,
+      .add = add<FloatIsa>,
+      .rope_adjacent = rope_adjacent<FloatIsa>,
+      .cache_store = {cache_store_f32<FloatIsa>, cache_store_f16<FloatIsa>, cache_store_q8_0<FloatIsa>},
+      .attention_scores = {attention_scores<F32>, attention_scores<F16>, attention_scores<Q8>},
+      .attention_values = {attention_values<F32>, attention_values<F16>, attention_values<Q8>},
+  };
+}
+
+}  // namespace flexinfer::simd
