@@ -15,21 +15,38 @@
 
 namespace flexinfer {
 
-// Spoils the whole buffer of a read when it is submitted: who still reads there sees it.
-class SpoilingReader final : public ReaderDecorator {
+// Holds its caller to the rules of reads in flight: spoils the whole buffer of a read when it is submitted,
+// so that who still reads there sees it, and notices where a request in flight is touched.
+class StrictReader final : public ReaderDecorator {
  public:
   using ReaderDecorator::ReaderDecorator;
+
   void submit(ReadRequest& request) override {
     std::memset(request.buffer, 0xA5, request.length);
+    requests_.push_back(&request);
     ReaderDecorator::submit(request);
   }
+  void poll() override {
+    ReaderDecorator::poll();
+    std::erase_if(requests_,
+                  [](const ReadRequest* request) { return request->state != ReadState::kInFlight; });
+    check();
+  }
+  void wait(std::chrono::milliseconds timeout) override {
+    ReaderDecorator::wait(timeout);
+    poll();
+  }
+
+ private:
+  void check() const { EXPECT_EQ(requests_.size(), in_flight()) << "a request in flight was touched"; }
+
+  std::vector<ReadRequest*> requests_;  // in flight
 };
 
 // Reads of the made-up files that land out of order, a few in each poll.
 inline std::unique_ptr<AsyncReader> memory_reader(const MadeWeights& weights, const ResidencyPlan& plan,
                                                   uint32_t seed = 1, unsigned per_poll = 3) {
-  return std::make_unique<SpoilingReader>(
-      std::make_unique<MemoryReader>(weights.contents(), reader_depth(plan), seed, per_poll));
+  return std::make_unique<MemoryReader>(weights.contents(), reader_depth(plan), seed, per_poll);
 }
 
 struct RecordedStore {
@@ -42,7 +59,7 @@ struct RecordedStore {
 inline RecordedStore make_store(const MadeWeights& weights, const ResidencyPlan& plan,
                                 std::unique_ptr<AsyncReader> reader,
                                 Lookahead lookahead = Lookahead::kSweep) {
-  auto recording = std::make_unique<RecordingReader>(std::move(reader));
+  auto recording = std::make_unique<RecordingReader>(std::make_unique<StrictReader>(std::move(reader)));
   const RecordingReader* record = recording.get();
   return {
       WeightStore::create(weights.schedule(), plan, weights.files(), std::move(recording), lookahead).value(),

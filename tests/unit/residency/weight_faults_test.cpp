@@ -72,14 +72,14 @@ void fail_each_read(const MadeWeights& weights, const ResidencyPlan& plan, Looka
 }
 
 TEST(WeightFaults, ReportsAFailedReadAndWorksWhenTheFaultIsGone) {
-  const MadeWeights weights({.n_layers = 2});
+  const MadeWeights weights({.n_layers = 2, .hidden = 128});
   for (const ResidencyPlan& plan : plans(weights.schedule())) {
     fail_each_read(weights, plan, Lookahead::kSweep);
   }
 }
 
 TEST(WeightFaults, ReportsAFailedReadInSyncAndWorksWhenTheFaultIsGone) {
-  const MadeWeights weights({.n_layers = 2});
+  const MadeWeights weights({.n_layers = 2, .hidden = 128});
   fail_each_read(weights, half_locked(weights.schedule()), Lookahead::kNone);
 }
 
