@@ -59,6 +59,13 @@ class Generate : public ::testing::Test {
     request.sampling.temperature = 0;
     return request;
   }
+  // Every weight is read again for every token.
+  static EngineOptions streaming() {
+    EngineOptions options;
+    options.lock = LockPolicy::kNone;
+    options.slot_bytes = 1;  // raised to the least that works
+    return options;
+  }
   GenerateResult generate(const GenerateRequest& request) {
     auto result = session().generate(request);
     EXPECT_TRUE(result) << result.error().message;
@@ -201,13 +208,11 @@ TEST_F(Generate, SeedDoesNotFixTheTokens) {
   EXPECT_NE(generate_anew(sampled).tokens, first);
 }
 
-TEST_F(Generate, TokensDependOnBudgetBatchOrReading) {
+TEST_F(Generate, TokensDependOnStreamingOrBatch) {
   const std::vector<Token> expected = generate(request(10, 20)).tokens;
-  EngineOptions smallest;
-  smallest.budget_bytes = engine().plan().minimum_budget_bytes + (uint64_t{1} << 20);
   EngineOptions small_batches;
   small_batches.batch = 3;
-  for (const EngineOptions& options : {smallest, small_batches}) {
+  for (const EngineOptions& options : {streaming(), small_batches}) {
     open(options);
     EXPECT_EQ(generate(request(10, 20)).tokens, expected);
   }
@@ -290,9 +295,8 @@ TEST_F(Generate, CancelIsIgnoredOrSpoilsTheSession) {
 
 TEST_F(Generate, CancelledStreamingSpoilsTheSession) {
   const std::vector<Token> expected = generate(request(10)).tokens;
-  EngineOptions options;
-  options.budget_bytes = engine().plan().minimum_budget_bytes + (uint64_t{1} << 20);
-  open(options);
+  open(streaming());
+  ASSERT_GT(engine().plan().streamed_bytes_per_sweep, 0U);
   for (int after : {1, 2, 4}) {
     std::stop_source stop;
     session().clear();
