@@ -29,8 +29,8 @@ Example:
   flexinfer perplexity model.gguf -f text.txt --window 256 --budget 4GiB)";
 
 int perplexity(PerplexityOptions options) {
-  Interrupt interrupt;
   const std::string text = read_file(options.file);
+  Interrupt interrupt;
   options.engine.logits_everywhere = true;
   if (options.engine.context_length == 0) options.engine.context_length = options.window;
   OpenModel model(options.model, options.engine, options.output, interrupt);

@@ -113,8 +113,8 @@ void print_result(const GenerateResult& result, size_t n_prompt, OpenModel& mode
 }
 
 int run(const RunOptions& options) {
-  Interrupt interrupt;
   const std::string text = options.prompt.tokens.empty() ? read_text(options.prompt) : "";
+  Interrupt interrupt;
   OpenModel model(options.model, options.engine, options.output, interrupt);
   const GenerateRequest request{.prompt = prompt_tokens(options.prompt, text, model.engine().vocabulary()),
                                 .n_predict = options.n_predict,
