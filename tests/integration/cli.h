@@ -9,6 +9,7 @@
 
 #include "support/files.h"
 #include "support/process.h"
+#include "support/sanitizer.h"
 
 namespace flexinfer::testing {
 
@@ -18,13 +19,6 @@ using Arguments = std::vector<std::string>;
 // The models of the project: one of three layers, and one that is worth streaming.
 inline const std::string kSmallModel = FLEXINFER_MODELS "/docs7m-Q4_0.gguf";
 inline const std::string kLargerModel = FLEXINFER_MODELS "/docs46m-Q4_0.gguf";
-
-// A sanitizer's own memory is not part of any budget.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
 
 Arguments operator+(Arguments a, const Arguments& b);
 

@@ -58,12 +58,12 @@ TEST(Plan, FullBudgetStreams) {
 }
 
 TEST(Plan, CurveLacksABudget) {
-  const Json ten = run_json({"plan", kLargerModel, "--budgets", "20%..300%"}).at("budgets");
+  const Json ten = run_json({"plan", kLargerModel, "--budgets", "20%..1000%"}).at("budgets");
   ASSERT_EQ(ten.size(), 10U);
   const double model_bytes = ten.back().at("model_bytes");
   EXPECT_NEAR(ten.front().at("budget_bytes").get<double>(), 0.2 * model_bytes, 1);
   EXPECT_TRUE(ten.front().contains("error")) << "a budget below the program itself";
-  EXPECT_NEAR(ten.back().at("budget_bytes").get<double>(), 3 * model_bytes, 1);
+  EXPECT_NEAR(ten.back().at("budget_bytes").get<double>(), 10 * model_bytes, 1);
   expect_keys(ten.back(), kPlanKeys);
   const Json listed = run_json({"plan", kLargerModel, "--budgets", "64MiB,1.5G"}).at("budgets");
   ASSERT_EQ(listed.size(), 2U);
@@ -72,7 +72,7 @@ TEST(Plan, CurveLacksABudget) {
 }
 
 TEST(Plan, HumanTextIsEmpty) {
-  const ProcessResult result = run_flexinfer({"plan", kLargerModel, "--budgets", "10%..300%"});
+  const ProcessResult result = run_flexinfer({"plan", kLargerModel, "--budgets", "10%..1000%"});
   EXPECT_EQ(result.exit_status, 0) << result.err;
   for (const char* word : {"KV cache", "output head", "tok/s", "too small"}) {
     EXPECT_NE(result.out.find(word), std::string::npos) << word << " in " << result.out;
@@ -195,8 +195,8 @@ TEST(Synth, ListedShapeCannotBeMade) {
 TEST(Streaming, BytesReadForATokenDifferFromThePlan) {
   const TempDirectory directory;
   const std::string model = directory.path("model.gguf");
-  ASSERT_EQ(run_flexinfer({"synth", "tiny", "-o", model}).exit_status, 0);
-  for (const double share : {0.0, 0.5}) {
+  ASSERT_EQ(run_flexinfer({"synth", "smollm-135m", "-o", model}).exit_status, 0);
+  for (const double share : {0.05, 0.5}) {
     const std::string budget = budget_between(model, share, {"-c", "128"});
     const Json stats = run_json({"run", model, "--tokens", "1,2,3", "-n", "9", "--ignore-eos", "-c", "128",
                                  "--budget", budget})
