@@ -108,8 +108,8 @@ Result<std::span<const float>> Session::Impl::forward(std::span<const Token> tok
   return logits;
 }
 
-// What a sweep has read in its time, the disk can do. One that waited for the disk most of its time says how fast the
-// disk is: the first such sweep makes the prediction, whatever was assumed before.
+// What a sweep has read in its time, the disk can do. One that waited for the disk most of its time says how
+// fast the disk is: the first such sweep makes the prediction, whatever was assumed before.
 void Session::Impl::learn_disk_speed(const Meter& meter) {
   const ReadStats reads = weights->stats();
   const double seconds = seconds_since(meter.start_ns);
