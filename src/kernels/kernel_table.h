@@ -51,12 +51,41 @@ constexpr size_t cache_row_bytes(CacheType type, int64_t head_dim) {
 
 // f32[head_dim] -> one row of the cache (f16: round to nearest even; q8_0: blocks as ggml's reference).
 using CacheStoreFn = void (*)(const float* in, std::byte* out, int64_t head_dim);
-// scores[p] = scale * (q . k_p) for p in [0, n): k_p lies at keys + p * cache_row_bytes. q is f32.
-using AttentionScoresFn = void (*)(const float* q, const std::byte* keys, int64_t n, int64_t head_dim,
-                                   float scale, float* scores);
-// out[d] = sum over p in [0, n), in that order, of weights[p] * v_p[d].
-using AttentionValuesFn = void (*)(const float* weights, const std::byte* values, int64_t n, int64_t head_dim,
-                                   float* out);
+
+// Positions that attention takes at a time; they lie in the cache one after the other.
+inline constexpr int64_t kAttentionBlock = 256;
+
+// Positions of a block that one query sees, counted from the block's first.
+struct Visible {
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+// Several queries that read the same keys and values. An element's bits do not depend on the other queries.
+struct AttentionScoresArgs {
+  const float* const* queries = nullptr;  // n_queries of head_dim
+  int64_t n_queries = 0;
+  int64_t head_dim = 0;
+  const std::byte* keys = nullptr;  // of the block's first position
+  Visible positions;                // to compute, at least those that any query sees
+  float* scores = nullptr;          // n_queries rows, kAttentionBlock apart: scores[p] = q . k_p
+};
+struct AttentionValuesArgs {
+  const float* weights = nullptr;    // n_queries rows, kAttentionBlock apart
+  const Visible* visible = nullptr;  // n_queries
+  int64_t n_queries = 0;
+  int64_t head_dim = 0;
+  const std::byte* values = nullptr;  // of the block's first position
+  float* const* out = nullptr;  // out[d] = sum over the positions seen, in order, of weights[p] * v_p[d]
+};
+using AttentionScoresFn = void (*)(const AttentionScoresArgs&);
+using AttentionValuesFn = void (*)(const AttentionValuesArgs&);
+
+// What a softmax over some scores leaves to be divided: the greatest of them and the sum of the weights.
+struct SoftmaxSum {
+  float greatest = 0;
+  float sum = 0;
+};
 
 struct KernelTable {
   const char* name;  // "generic", "avx2", "avx512"
@@ -72,13 +101,29 @@ struct KernelTable {
   void (*rms_norm)(const float* in, const float* weight, int64_t n, float epsilon, float* out);
   // In place: x[i] = exp(x[i] - max) / sum. n >= 1.
   void (*softmax)(float* x, int64_t n);
+  // In place: x[i] = exp(x[i] - max), not divided by the sum. n >= 1.
+  SoftmaxSum (*softmax_weights)(float* x, int64_t n);
   // out[i] = silu(gate[i]) * up[i]; out may be gate.
   void (*silu_multiply)(const float* gate, const float* up, int64_t n, float* out);
+  // out[i] = gelu(gate[i]) * up[i], gelu(x) = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)));
+  // out may be gate.
+  void (*gelu_multiply)(const float* gate, const float* up, int64_t n, float* out);
+  // out[i] = g * sigmoid(alpha * g) * (u + 1), g = min(gate[i], limit), u = up[i] within [-limit, limit];
+  // out may be gate.
+  void (*swiglu_clamped)(const float* gate, const float* up, int64_t n, float alpha, float limit, float* out);
   // x[i] += y[i]
   void (*add)(const float* y, int64_t n, float* x);
+  // x[i] *= factor
+  void (*scale)(float factor, int64_t n, float* x);
+  // x[i] = x[i] * factor + y[i] * y_factor
+  void (*blend)(float factor, const float* y, float y_factor, int64_t n, float* x);
+  // x[i] = cap * tanh(x[i] * factor / cap)
+  void (*soft_cap)(float factor, float cap, int64_t n, float* x);
   // Rotates the pairs (x[2i], x[2i+1]) of one head, i in [0, n_pairs), by the angles whose cosines and sines
   // are given.
   void (*rope_adjacent)(float* x, const float* cosines, const float* sines, int64_t n_pairs);
+  // The same for the pairs (x[i], x[i + n_pairs]).
+  void (*rope_halves)(float* x, const float* cosines, const float* sines, int64_t n_pairs);
 
   std::array<CacheStoreFn, kCacheTypes> cache_store;  // indexed by CacheType
   std::array<AttentionScoresFn, kCacheTypes> attention_scores;

@@ -15,12 +15,20 @@ constexpr uint64_t kMostCacheBytes = uint64_t{1} << 47;  // what a process can a
 
 }  // namespace
 
-uint64_t KvCacheShape::position_bytes() const {
-  return 2 * static_cast<uint64_t>(n_layers * n_kv_heads) * cache_row_bytes(type, head_dim);
+int64_t KvCacheShape::capacity(size_t layer) const {
+  return cache_capacity(windows[layer], n_batch_tokens, context_length);
+}
+
+uint64_t KvCacheShape::layer_bytes(size_t layer) const {
+  return static_cast<uint64_t>(n_sequences) *
+         cache_sequence_bytes(capacity(layer), n_kv_heads, cache_row_bytes(type, head_dim));
 }
 
 uint64_t KvCacheShape::bytes() const {
-  return position_bytes() * static_cast<uint64_t>(n_sequences * context_length);
+  uint64_t total = 0;
+  for (size_t layer = 0; layer < windows.size(); ++layer)
+    total += layer_bytes(layer);
+  return total;
 }
 
 Result<KvCacheShape> kv_cache_shape(const Hyperparameters& hp, CacheType type, int64_t context_length) {
@@ -36,17 +44,18 @@ Result<KvCacheShape> kv_cache_shape(const Hyperparameters& hp, CacheType type, i
                       fmt::format("a context has 1 to {} positions, not {}", kMostPositions, context_length));
   }
   KvCacheShape shape;
-  shape.n_layers = hp.n_layers;
+  shape.windows.assign(static_cast<size_t>(hp.n_layers), hp.attention.window);
   shape.n_kv_heads = hp.attention.n_kv_heads;
   shape.head_dim = hp.attention.head_dim;
   shape.context_length = context_length;
   shape.type = type;
-  if (static_cast<uint64_t>(context_length) >
-      kMostCacheBytes / std::max<uint64_t>(shape.position_bytes(), 1)) {
+  const uint64_t position_bytes =
+      shape.windows.size() * cache_sequence_bytes(1, shape.n_kv_heads, cache_row_bytes(type, shape.head_dim));
+  if (static_cast<uint64_t>(context_length) > kMostCacheBytes / std::max<uint64_t>(position_bytes, 1)) {
     return make_error(
         ErrorCode::kUsage,
         fmt::format("a KV cache of {} positions of {} each is more than can be addressed: lower --ctx",
-                    context_length, format_bytes(shape.position_bytes())));
+                    context_length, format_bytes(position_bytes)));
   }
   return shape;
 }
@@ -54,19 +63,23 @@ Result<KvCacheShape> kv_cache_shape(const Hyperparameters& hp, CacheType type, i
 Result<KvCache> KvCache::allocate(const KvCacheShape& shape) {
   KvCache cache;
   cache.shape_ = shape;
-  FLEX_TRY(cache.memory_, PageBuffer::allocate(shape.bytes()));
+  uint64_t size = 0;
+  for (size_t layer = 0; layer < shape.windows.size(); ++layer) {
+    cache.offsets_.push_back(size);
+    size += shape.layer_bytes(layer);
+  }
+  FLEX_TRY(cache.memory_, PageBuffer::allocate(size));
   return cache;
 }
 
-CacheLayer KvCache::layer(int64_t index) const {
+CacheLayer KvCache::layer(size_t index) const {
   CacheLayer layer;
   layer.type = shape_.type;
-  layer.head_bytes =
-      static_cast<size_t>(shape_.context_length) * cache_row_bytes(shape_.type, shape_.head_dim);
-  layer.sequence_bytes = static_cast<size_t>(shape_.n_kv_heads) * layer.head_bytes;
-  const size_t half = static_cast<size_t>(shape_.n_sequences) * layer.sequence_bytes;
-  layer.keys = memory_.data() + static_cast<size_t>(index) * 2 * half;
-  layer.values = layer.keys + half;
+  layer.data = memory_.data() + offsets_[index];
+  layer.capacity = shape_.capacity(index);
+  layer.n_kv_heads = shape_.n_kv_heads;
+  layer.row_bytes = cache_row_bytes(shape_.type, shape_.head_dim);
+  layer.sequence_bytes = cache_sequence_bytes(layer.capacity, layer.n_kv_heads, layer.row_bytes);
   return layer;
 }
 

@@ -1,7 +1,9 @@
 // Keys and values of the tokens seen so far.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "base/page_buffer.h"
 #include "base/result.h"
@@ -11,14 +13,16 @@
 namespace flexinfer {
 
 struct KvCacheShape {
-  int64_t n_layers = 0;
+  std::vector<int64_t> windows;  // of each layer: the positions it sees, 0 for all
   int64_t n_sequences = 1;
   int64_t n_kv_heads = 0;
   int64_t head_dim = 0;
   int64_t context_length = 0;  // positions of each sequence
+  int64_t n_batch_tokens = 1;  // the largest batch: a layer with a window keeps as many positions more
   CacheType type = CacheType::kF16;
 
-  uint64_t position_bytes() const;  // one position of one sequence, all layers
+  int64_t capacity(size_t layer) const;  // positions that a layer keeps of each sequence
+  uint64_t layer_bytes(size_t layer) const;
   uint64_t bytes() const;
 };
 
@@ -26,15 +30,16 @@ struct KvCacheShape {
 // sizes that are computed from the shape do not overflow.
 Result<KvCacheShape> kv_cache_shape(const Hyperparameters& hp, CacheType type, int64_t context_length);
 
-// Owns the memory; a position becomes resident when it is written. Thread-compatible.
+// Owns the memory, which becomes resident as positions are written. Thread-compatible.
 class KvCache {
  public:
   static Result<KvCache> allocate(const KvCacheShape& shape);
-  CacheLayer layer(int64_t index) const;
+  CacheLayer layer(size_t index) const;
   const KvCacheShape& shape() const { return shape_; }
 
  private:
   KvCacheShape shape_;
+  std::vector<uint64_t> offsets_;  // of each layer in memory_
   PageBuffer memory_;
 };
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "model/metadata_reader.h"
 #include "model/schedule_builder.h"
 
@@ -55,6 +57,7 @@ Result<Hyperparameters> read_hyperparameters(const GgufFile& file) {
   if (value_dim != attention.head_dim) {
     return metadata.unsupported("attention.value_length", "different from attention.key_length");
   }
+  attention.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(attention.head_dim)));
   FLEX_CHECK(read_rope(metadata, attention.head_dim, hp.rope));
   FLEX_CHECK(metadata.status());
   FLEX_TRY(hp.vocab_size, metadata.vocabulary_rows("token_embd.weight"));

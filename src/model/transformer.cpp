@@ -56,12 +56,12 @@ struct Transformer::Buffers {
   Rows attended;  // (n_tokens, n_heads * head_dim)
   Rows gate;      // (n_tokens, ffn_dim)
   Rows up;
-  Rows scores;   // (n_threads, context_length)
   Rows cosines;  // (n_tokens, rope pairs)
   Rows sines;
-  Rows logits;                     // (n_logits, vocab_size), without padding between rows
-  std::byte* quantised = nullptr;  // scratch of MatmulInput
-  std::byte* embedded = nullptr;   // rows of the embedding as they lie in the file
+  Rows logits;                             // (n_logits, vocab_size), without padding between rows
+  std::byte* quantised = nullptr;          // scratch of MatmulInput
+  std::byte* attention_scratch = nullptr;  // of attend
+  std::byte* embedded = nullptr;           // rows of the embedding as they lie in the file
   std::vector<int32_t> tokens;
   std::vector<int32_t> positions;
   std::vector<int32_t> sequences;
@@ -79,12 +79,13 @@ Transformer::Buffers::Buffers(const Model& model, const BatchLimits& batch_limit
   attended = memory.rows(n, hp.q_dim());
   gate = memory.rows(n, hp.ffn_dim);
   up = memory.rows(n, hp.ffn_dim);
-  scores = memory.rows(limits.n_threads, limits.context_length);
   cosines = memory.rows(n, hp.rope.n_dims / 2);
   sines = memory.rows(n, hp.rope.n_dims / 2);
   const int64_t logits_size = limits.n_logits * hp.vocab_size;
   logits = {memory.rows(1, logits_size).data, limits.n_logits, hp.vocab_size, hp.vocab_size};
   quantised = memory.bytes(matmul_scratch_bytes(n, std::max({hp.hidden_dim, hp.q_dim(), hp.ffn_dim})));
+  attention_scratch =
+      memory.bytes(attention_scratch_bytes(hp.attention, n, limits.context_length, limits.n_threads));
   embedded = memory.bytes(static_cast<uint64_t>(n) * model.schedule.embedding.row_bytes);
   for (std::vector<int32_t>* list : {&tokens, &positions, &sequences})
     list->reserve(static_cast<size_t>(n));
@@ -138,10 +139,11 @@ Result<std::span<const float>> Transformer::forward(std::span<const BatchToken> 
       std::any_of(batch.begin(), batch.end(), [](const BatchToken& t) { return t.wants_logits; });
   weights_.begin_sweep({with_head, another_follows});
   FLEX_CHECK(embed());
-  rope_angles(compute_, rope_frequencies_, b.positions, b.cosines, b.sines);
+  rope_angles(compute_, rope_frequencies_, model_.hyperparameters.rope.magnitude, b.positions, b.cosines,
+              b.sines);
   const size_t n_layers = model_.layers.size();
   for (size_t layer = 0; layer < n_layers; ++layer) {
-    FLEX_CHECK(attention_block(model_.layers[layer], cache_.layer(static_cast<int64_t>(layer))));
+    FLEX_CHECK(attention_block(model_.layers[layer], cache_.layer(layer)));
     FLEX_CHECK(ffn_block(model_.layers[layer]));
     if (on_progress) on_progress(static_cast<double>(layer + 1) / static_cast<double>(n_layers + 1));
   }
@@ -170,11 +172,11 @@ Status Transformer::attention_block(const LayerWeights& layer, const CacheLayer&
   add_bias_if(layer.q_bias, b.q);
   add_bias_if(layer.k_bias, b.k);
   add_bias_if(layer.v_bias, b.v);
-  apply_rope(compute_, b.cosines, b.sines, hp.rope.n_dims / 2, hp.attention.head_dim, b.q);
-  apply_rope(compute_, b.cosines, b.sines, hp.rope.n_dims / 2, hp.attention.head_dim, b.k);
+  apply_rope(compute_, hp.rope.pairs, b.cosines, b.sines, hp.rope.n_dims / 2, hp.attention.head_dim, b.q);
+  apply_rope(compute_, hp.rope.pairs, b.cosines, b.sines, hp.rope.n_dims / 2, hp.attention.head_dim, b.k);
   const TokenPlaces places{b.positions, b.sequences};
   store_cache(compute_, hp.attention, places, b.k, b.v, cache);
-  attend(compute_, hp.attention, places, b.q, cache, b.scores, b.attended);
+  attend(compute_, hp.attention, {}, places, b.q, cache, b.attention_scratch, b.attended);
   MatmulInput attended(compute_, b.attended, b.quantised);
   FLEX_CHECK(project(layer.attention_output, attended, b.normed));
   add_bias_if(layer.attention_output_bias, b.normed);

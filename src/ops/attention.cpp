@@ -1,54 +1,350 @@
 #include "ops/attention.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace flexinfer {
 namespace {
 
-size_t cache_offset(const CacheLayer& cache, int32_t sequence, int64_t kv_head) {
-  return static_cast<size_t>(sequence) * cache.sequence_bytes +
-         static_cast<size_t>(kv_head) * cache.head_bytes;
+constexpr int64_t kGroupQueries = 16;    // that read a block of one kv head together
+constexpr int64_t kGroupsPerThread = 4;  // fewer: blocks are shared out too
+constexpr int64_t kMostSplitTokens = 4;  // a batch with more tokens has work enough for all threads
+
+// A batch cut into groups: heads of one kv head, of a few tokens.
+struct Groups {
+  Groups(const AttentionShape& shape, int64_t n_tokens)
+      : heads(std::min(shape.n_heads / shape.n_kv_heads, kGroupQueries)),
+        tokens(kGroupQueries / heads),
+        per_kv_head((shape.n_heads / shape.n_kv_heads + heads - 1) / heads),
+        token_tiles((n_tokens + tokens - 1) / tokens),
+        count(shape.n_kv_heads * per_kv_head * token_tiles) {}
+
+  int64_t heads;   // of a group, at most
+  int64_t tokens;  // of a group, at most
+  int64_t per_kv_head;
+  int64_t token_tiles;
+  int64_t count;
+};
+
+bool shares_out_blocks(const Groups& groups, int64_t n_tokens, int n_threads) {
+  return n_threads > 1 && n_tokens <= kMostSplitTokens && groups.count < kGroupsPerThread * n_threads;
+}
+
+// What one query has seen of some blocks: head_dim sums of values, not yet divided; the greatest score, and
+// the sum of the weights. In memory one after the other.
+class Partial {
+ public:
+  static int64_t floats(int64_t head_dim) { return padded_cols(head_dim + 2); }
+  Partial() = default;
+  Partial(float* memory, int64_t head_dim) : out_(memory), head_dim_(head_dim) {}
+
+  float* out() const { return out_; }
+  float& greatest() const { return out_[head_dim_]; }
+  float& sum() const { return out_[head_dim_ + 1]; }
+  bool empty() const { return sum() == 0; }
+
+  void merge(const KernelTable& kernels, const Partial& later) const {
+    if (later.empty()) return;
+    if (empty()) {
+      std::copy_n(later.out_, head_dim_ + 2, out_);
+      return;
+    }
+    const float most = std::max(greatest(), later.greatest());
+    const float mine = std::exp(greatest() - most);
+    const float its = std::exp(later.greatest() - most);
+    kernels.blend(mine, later.out_, its, head_dim_, out_);
+    sum() = sum() * mine + later.sum() * its;
+    greatest() = most;
+  }
+
+  void finish(const KernelTable& kernels, const float* sink, float* out) const {
+    float share = 1.0F / sum();
+    if (sink != nullptr) {
+      const float most = std::max(greatest(), *sink);
+      const float mine = std::exp(greatest() - most);
+      share = mine / (sum() * mine + std::exp(*sink - most));
+    }
+    std::copy_n(out_, head_dim_, out);
+    kernels.scale(share, head_dim_, out);
+  }
+
+ private:
+  float* out_ = nullptr;
+  int64_t head_dim_ = 0;
+};
+
+// Up to kGroupQueries queries of one sequence that read the same kv head.
+struct Query {
+  int64_t token;
+  int64_t head;
+  int64_t first;  // position it sees
+  int64_t end;
+};
+struct Group {
+  Query members[kGroupQueries];
+  int64_t size = 0;
+  int32_t sequence = 0;
+  int64_t kv_head = 0;
+
+  int64_t first_block() const {
+    int64_t first = members[0].first;
+    for (int64_t i = 1; i < size; ++i)
+      first = std::min(first, members[i].first);
+    return first / kAttentionBlock;
+  }
+  int64_t end_block() const {
+    int64_t end = members[0].end;
+    for (int64_t i = 1; i < size; ++i)
+      end = std::max(end, members[i].end);
+    return (end - 1) / kAttentionBlock + 1;
+  }
+};
+
+class Attention {
+ public:
+  Attention(const Compute& compute, const AttentionShape& shape, std::span<const float> sinks,
+            const TokenPlaces& places, const Rows& queries, const CacheLayer& cache, std::byte* scratch,
+            const Rows& out)
+      : compute_(compute),
+        shape_(shape),
+        sinks_(sinks),
+        places_(places),
+        queries_(queries),
+        cache_(cache),
+        scratch_(reinterpret_cast<float*>(scratch)),
+        out_(out),
+        groups_(shape, queries.n_rows) {}
+
+  static int64_t worker_floats(int64_t head_dim) {
+    return kGroupQueries * (kAttentionBlock + 2 * Partial::floats(head_dim));
+  }
+
+  void whole_groups() const;
+  void shared_blocks() const;
+  const Groups& groups() const { return groups_; }
+
+ private:
+  template <class Fn>
+  void for_each_run(int64_t group, Fn fn) const;
+  void attend_block(const Group& group, int64_t block, float* scores, const Partial* partials) const;
+  void weigh(const Group& group, const Visible* visible, float* scores, const Partial* partials) const;
+  void finish(const Query& query, const Partial& partial) const;
+  int64_t first_seen(int64_t position) const {
+    return shape_.window == 0 ? 0 : std::max<int64_t>(0, position + 1 - shape_.window);
+  }
+  float* worker_scratch(int worker) const { return scratch_ + worker * worker_floats(shape_.head_dim); }
+
+  const Compute& compute_;
+  const AttentionShape& shape_;
+  const std::span<const float> sinks_;
+  const TokenPlaces& places_;
+  const Rows& queries_;
+  const CacheLayer& cache_;
+  float* const scratch_;
+  const Rows& out_;
+  const Groups groups_;
+};
+
+// fn(Group) for each run of tokens of one sequence in a group of the batch.
+template <class Fn>
+void Attention::for_each_run(int64_t group, Fn fn) const {
+  const int64_t heads_per_kv_head = shape_.n_heads / shape_.n_kv_heads;
+  const int64_t tile = group % groups_.token_tiles;
+  const int64_t head_tile = group / groups_.token_tiles;
+  Group run;
+  run.kv_head = head_tile / groups_.per_kv_head;
+  const int64_t first_head = head_tile % groups_.per_kv_head * groups_.heads;
+  const int64_t end_head = std::min(first_head + groups_.heads, heads_per_kv_head);
+  const int64_t end_token = std::min((tile + 1) * groups_.tokens, queries_.n_rows);
+  for (int64_t t = tile * groups_.tokens; t < end_token; ++t) {
+    const auto token = static_cast<size_t>(t);
+    if (run.size > 0 && places_.sequences[token] != run.sequence) {
+      fn(run);
+      run.size = 0;
+    }
+    run.sequence = places_.sequences[token];
+    const int64_t end = places_.positions[token] + int64_t{1};
+    const int64_t first = first_seen(end - 1);
+    for (int64_t h = first_head; h < end_head; ++h)
+      run.members[run.size++] = {t, run.kv_head * heads_per_kv_head + h, first, end};
+  }
+  fn(run);
+}
+
+// What each query of the group sees of one block, as a partial of its own.
+void Attention::attend_block(const Group& group, int64_t block, float* scores,
+                             const Partial* partials) const {
+  const int64_t first = block * kAttentionBlock;
+  Visible visible[kGroupQueries];
+  Visible any{kAttentionBlock, 0};
+  const float* queries[kGroupQueries];
+  float* out[kGroupQueries];
+  for (int64_t i = 0; i < group.size; ++i) {
+    const Query& query = group.members[i];
+    const int64_t begin = std::clamp<int64_t>(query.first - first, 0, kAttentionBlock);
+    visible[i] = {begin, std::clamp<int64_t>(query.end - first, begin, kAttentionBlock)};
+    if (visible[i].begin < visible[i].end) {
+      any = {std::min(any.begin, visible[i].begin), std::max(any.end, visible[i].end)};
+    }
+    queries[i] = queries_.row(query.token) + query.head * shape_.head_dim;
+    out[i] = partials[i].out();
+  }
+  const auto type = static_cast<size_t>(cache_.type);
+  const CacheBlock rows = cache_block(cache_, group.sequence, group.kv_head, first);
+  if (any.begin < any.end) {
+    compute_.kernels.attention_scores[type]({queries, group.size, shape_.head_dim, rows.keys, any, scores});
+  }
+  weigh(group, visible, scores, partials);
+  compute_.kernels.attention_values[type]({scores, visible, group.size, shape_.head_dim, rows.values, out});
+}
+
+// Scores of one block to the weights of a softmax over it.
+void Attention::weigh(const Group& group, const Visible* visible, float* scores,
+                      const Partial* partials) const {
+  for (int64_t i = 0; i < group.size; ++i) {
+    const int64_t n = visible[i].end - visible[i].begin;
+    float* seen = scores + i * kAttentionBlock + visible[i].begin;
+    SoftmaxSum softmax;
+    if (n > 0) {
+      if (shape_.soft_cap > 0) {
+        compute_.kernels.soft_cap(shape_.scale, shape_.soft_cap, n, seen);
+      } else {
+        compute_.kernels.scale(shape_.scale, n, seen);
+      }
+      softmax = compute_.kernels.softmax_weights(seen, n);
+    }
+    partials[i].greatest() = softmax.greatest;
+    partials[i].sum() = softmax.sum;
+  }
+}
+
+void Attention::finish(const Query& query, const Partial& partial) const {
+  const float* sink = sinks_.empty() ? nullptr : &sinks_[static_cast<size_t>(query.head)];
+  partial.finish(compute_.kernels, sink, out_.row(query.token) + query.head * shape_.head_dim);
+}
+
+// Each group from its first block to its last on one thread.
+void Attention::whole_groups() const {
+  compute_.pool.run([&](int worker, int n_workers) {
+    float* scores = worker_scratch(worker);
+    Partial so_far[kGroupQueries];
+    Partial next[kGroupQueries];
+    float* memory = scores + kGroupQueries * kAttentionBlock;
+    for (int64_t i = 0; i < kGroupQueries; ++i) {
+      so_far[i] = {memory + 2 * i * Partial::floats(shape_.head_dim), shape_.head_dim};
+      next[i] = {memory + (2 * i + 1) * Partial::floats(shape_.head_dim), shape_.head_dim};
+    }
+    const Range range = static_range(groups_.count, worker, n_workers);
+    for (int64_t index = range.begin; index < range.end; ++index) {
+      for_each_run(index, [&](const Group& group) {
+        const int64_t first = group.first_block();
+        attend_block(group, first, scores, so_far);
+        for (int64_t block = first + 1; block < group.end_block(); ++block) {
+          attend_block(group, block, scores, next);
+          for (int64_t i = 0; i < group.size; ++i)
+            so_far[i].merge(compute_.kernels, next[i]);
+        }
+        for (int64_t i = 0; i < group.size; ++i)
+          finish(group.members[i], so_far[i]);
+      });
+    }
+  });
+}
+
+// The blocks of each group shared out among the threads, then merged.
+void Attention::shared_blocks() const {
+  float* partials = worker_scratch(compute_.pool.size());
+  const auto [least, most] = std::minmax_element(places_.positions.begin(), places_.positions.end());
+  const int64_t first_block = first_seen(*least) / kAttentionBlock;
+  const int64_t n_blocks = *most / kAttentionBlock + 1 - first_block;
+  auto partial = [&](const Query& query, int64_t block) {
+    const int64_t index = (query.token * shape_.n_heads + query.head) * n_blocks + block - first_block;
+    return Partial(partials + index * Partial::floats(shape_.head_dim), shape_.head_dim);
+  };
+  compute_.pool.run([&](int worker, int n_workers) {
+    const Range range = static_range(groups_.count * n_blocks, worker, n_workers);
+    for (int64_t index = range.begin; index < range.end; ++index) {
+      for_each_run(index / n_blocks, [&](const Group& group) {
+        const int64_t block = first_block + index % n_blocks;
+        if (block < group.first_block() || block >= group.end_block()) return;
+        Partial of_block[kGroupQueries];
+        for (int64_t i = 0; i < group.size; ++i)
+          of_block[i] = partial(group.members[i], block);
+        attend_block(group, block, worker_scratch(worker), of_block);
+      });
+    }
+  });
+  compute_.split(groups_.count, [&](int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; ++index) {
+      for_each_run(index, [&](const Group& group) {
+        for (int64_t i = 0; i < group.size; ++i) {
+          const Query& query = group.members[i];
+          const Partial so_far = partial(query, group.first_block());
+          for (int64_t block = group.first_block() + 1; block < group.end_block(); ++block)
+            so_far.merge(compute_.kernels, partial(query, block));
+          finish(query, so_far);
+        }
+      });
+    }
+  });
 }
 
 }  // namespace
 
+CacheBlock cache_block(const CacheLayer& cache, int32_t sequence, int64_t kv_head, int64_t position) {
+  const int64_t first = position % cache.capacity / kAttentionBlock * kAttentionBlock;  // slot
+  const int64_t slots = std::min(kAttentionBlock, cache.capacity - first);
+  const int64_t rows_before = 2 * (first * cache.n_kv_heads + kv_head * slots);
+  std::byte* keys = cache.data + static_cast<size_t>(sequence) * cache.sequence_bytes +
+                    static_cast<size_t>(rows_before) * cache.row_bytes;
+  return {keys, keys + static_cast<size_t>(slots) * cache.row_bytes};
+}
+
+int64_t cache_capacity(int64_t window, int64_t n_tokens, int64_t context_length) {
+  if (window == 0 || window >= context_length) return context_length;
+  const int64_t needed = window + n_tokens - 1;
+  return std::min(context_length, (needed + kAttentionBlock - 1) / kAttentionBlock * kAttentionBlock);
+}
+
 void store_cache(const Compute& compute, const AttentionShape& shape, const TokenPlaces& places,
                  const Rows& keys, const Rows& values, const CacheLayer& cache) {
   const CacheStoreFn store = compute.kernels.cache_store[static_cast<size_t>(cache.type)];
-  const size_t row_bytes = cache_row_bytes(cache.type, shape.head_dim);
   compute.split(keys.n_rows, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const auto token = static_cast<size_t>(t);
+      const int64_t position = places.positions[token];
+      const size_t offset =
+          static_cast<size_t>(position % cache.capacity % kAttentionBlock) * cache.row_bytes;
       for (int64_t head = 0; head < shape.n_kv_heads; ++head) {
-        const size_t offset = cache_offset(cache, places.sequences[token], head) +
-                              static_cast<size_t>(places.positions[token]) * row_bytes;
-        store(keys.row(t) + head * shape.head_dim, cache.keys + offset, shape.head_dim);
-        store(values.row(t) + head * shape.head_dim, cache.values + offset, shape.head_dim);
+        const CacheBlock block = cache_block(cache, places.sequences[token], head, position);
+        store(keys.row(t) + head * shape.head_dim, block.keys + offset, shape.head_dim);
+        store(values.row(t) + head * shape.head_dim, block.values + offset, shape.head_dim);
       }
     }
   });
 }
 
-void attend(const Compute& compute, const AttentionShape& shape, const TokenPlaces& places,
-            const Rows& queries, const CacheLayer& cache, const Rows& scores, const Rows& out) {
-  const AttentionScoresFn score = compute.kernels.attention_scores[static_cast<size_t>(cache.type)];
-  const AttentionValuesFn mix = compute.kernels.attention_values[static_cast<size_t>(cache.type)];
-  const float scale = 1.0F / std::sqrt(static_cast<float>(shape.head_dim));
-  compute.pool.run([&](int worker, int n_workers) {
-    float* weights = scores.row(worker);
-    const Range items = static_range(queries.n_rows * shape.n_heads, worker, n_workers);
-    for (int64_t item = items.begin; item < items.end; ++item) {
-      const int64_t t = item / shape.n_heads;
-      const int64_t head = item % shape.n_heads;
-      const auto token = static_cast<size_t>(t);
-      const size_t offset =
-          cache_offset(cache, places.sequences[token], head * shape.n_kv_heads / shape.n_heads);
-      const int64_t n = places.positions[token] + 1;
-      score(queries.row(t) + head * shape.head_dim, cache.keys + offset, n, shape.head_dim, scale, weights);
-      compute.kernels.softmax(weights, n);
-      mix(weights, cache.values + offset, n, shape.head_dim, out.row(t) + head * shape.head_dim);
-    }
-  });
+size_t attention_scratch_bytes(const AttentionShape& shape, int64_t n_tokens, int64_t context_length,
+                               int n_threads) {
+  int64_t floats = n_threads * Attention::worker_floats(shape.head_dim);
+  const int64_t n_blocks = (context_length + kAttentionBlock - 1) / kAttentionBlock;
+  for (int64_t n = std::min(n_tokens, kMostSplitTokens); n > 0; --n) {
+    if (!shares_out_blocks(Groups(shape, n), n, n_threads)) continue;
+    floats += n * shape.n_heads * n_blocks * Partial::floats(shape.head_dim);
+    break;
+  }
+  return static_cast<size_t>(floats) * sizeof(float);
+}
+
+void attend(const Compute& compute, const AttentionShape& shape, std::span<const float> sinks,
+            const TokenPlaces& places, const Rows& queries, const CacheLayer& cache, std::byte* scratch,
+            const Rows& out) {
+  const Attention attention(compute, shape, sinks, places, queries, cache, scratch, out);
+  if (shares_out_blocks(attention.groups(), queries.n_rows, compute.pool.size())) {
+    attention.shared_blocks();
+  } else {
+    attention.whole_groups();
+  }
 }
 
 }  // namespace flexinfer

@@ -53,7 +53,7 @@ int64_t default_context(const Model& model) {
   return std::min(model.hyperparameters.context_length, kDefaultContext);
 }
 
-// `cache` gives the shape of a position.
+// `cache` gives the shape but for its lengths.
 Fixed sizes_of(const Model& model, const EngineOptions& options, const PlanInputs& inputs,
                const KvCacheShape& cache, int64_t context_length, int64_t n_tokens) {
   Fixed fixed;
@@ -62,6 +62,7 @@ Fixed sizes_of(const Model& model, const EngineOptions& options, const PlanInput
   fixed.batch = {n_tokens, options.logits_everywhere ? n_tokens : 1, context_length, options.n_threads};
   fixed.cache = cache;
   fixed.cache.context_length = context_length;
+  fixed.cache.n_batch_tokens = n_tokens;
   fixed.cache_bytes = align_up(fixed.cache.bytes(), kPageBytes);
   // A sampler ranks the whole vocabulary: a logit, an id and a probability for each token.
   const uint64_t sampler_bytes = static_cast<uint64_t>(model.hyperparameters.vocab_size) * 16;

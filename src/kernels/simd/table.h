@@ -6,6 +6,7 @@
 #include "kernels/kernel_table.h"
 #include "kernels/simd/attention.h"
 #include "kernels/simd/elementwise.h"
+#include "kernels/simd/float_product.h"
 #include "kernels/simd/matmul_quant_32.h"
 #include "kernels/simd/matmul_quant_k.h"
 
@@ -36,9 +37,16 @@ constexpr KernelTable make_table(const char* name) {
       .quantise_row = quantise_row<FloatIsa>,
       .rms_norm = rms_norm<FloatIsa>,
       .softmax = softmax<FloatIsa>,
+      .softmax_weights = softmax_weights<FloatIsa>,
       .silu_multiply = silu_multiply<FloatIsa>,
+      .gelu_multiply = gelu_multiply<FloatIsa>,
+      .swiglu_clamped = swiglu_clamped<FloatIsa>,
       .add = add<FloatIsa>,
+      .scale = scale<FloatIsa>,
+      .blend = blend<FloatIsa>,
+      .soft_cap = soft_cap<FloatIsa>,
       .rope_adjacent = rope_adjacent<FloatIsa>,
+      .rope_halves = rope_halves<FloatIsa>,
       .cache_store = {cache_store_f32<FloatIsa>, cache_store_f16<FloatIsa>, cache_store_q8_0<FloatIsa>},
       .attention_scores = {attention_scores<F32>, attention_scores<F16>, attention_scores<Q8>},
       .attention_values = {attention_values<F32>, attention_values<F16>, attention_values<Q8>},

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <tuple>
@@ -30,6 +31,35 @@ class Attention : public testing::TestWithParam<std::tuple<const KernelTable*, C
   void fill_cache(int64_t n, int64_t head_dim, const GuardedBuffer& cache) {
     const std::vector<float> rows = normal_floats(random_, static_cast<size_t>(n * head_dim));
     ASSERT_TRUE(quantize_row(tensor_type(type()), rows.data(), n * head_dim, cache.data()));
+  }
+
+  // Rows of kAttentionBlock scores, one a query.
+  std::vector<float> scores_of(const std::vector<const float*>& queries, const GuardedBuffer& keys,
+                               Visible positions, int64_t head_dim) const {
+    std::vector<float> out(queries.size() * kAttentionBlock);
+    scores()({.queries = queries.data(),
+              .n_queries = static_cast<int64_t>(queries.size()),
+              .head_dim = head_dim,
+              .keys = keys.data(),
+              .positions = positions,
+              .scores = out.data()});
+    return out;
+  }
+
+  // Rows of head_dim sums, one for each element of `visible`, for as many rows of weights.
+  std::vector<float> values_of(const std::vector<float>& weights, const std::vector<Visible>& visible,
+                               const GuardedBuffer& cache, int64_t head_dim) const {
+    std::vector<float> out(visible.size() * static_cast<size_t>(head_dim), -1.0f);
+    std::vector<float*> rows;
+    for (size_t q = 0; q < visible.size(); q++)
+      rows.push_back(out.data() + q * static_cast<size_t>(head_dim));
+    values()({.weights = weights.data(),
+              .visible = visible.data(),
+              .n_queries = static_cast<int64_t>(visible.size()),
+              .head_dim = head_dim,
+              .values = cache.data(),
+              .out = rows.data()});
+    return out;
   }
 
   size_t cache_bytes(int64_t n, int64_t head_dim) const {
@@ -93,9 +123,7 @@ TEST_P(Attention, ScoresAgreeWithDoubles) {
       const GuardedBuffer keys(cache_bytes(n, head_dim));
       ASSERT_NO_FATAL_FAILURE(fill_cache(n, head_dim, keys));
       const GuardedFloats q(normal_floats(random_, static_cast<size_t>(head_dim)));
-      const GuardedFloats out(static_cast<size_t>(n));
-      const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
-      scores()(q.data(), keys.data(), n, head_dim, scale, out.data());
+      const std::vector<float> out = scores_of({q.data()}, keys, {0, n}, head_dim);
       for (int64_t p = 0; p < n; p++) {
         const std::vector<float> key = row_of(keys, p, head_dim);
         double expected = 0;
@@ -104,28 +132,32 @@ TEST_P(Attention, ScoresAgreeWithDoubles) {
           expected += static_cast<double>(q[d]) * static_cast<double>(key[d]);
           magnitude += std::fabs(static_cast<double>(q[d]) * static_cast<double>(key[d]));
         }
-        ASSERT_NEAR(out[static_cast<size_t>(p)], expected * scale, 5e-7 * magnitude * scale)
+        ASSERT_NEAR(out[static_cast<size_t>(p)], expected, 5e-7 * magnitude)
             << head_dim << ", position " << p;
       }
     }
   }
 }
 
-TEST_P(Attention, AScoreDoesNotDependOnItsNeighbours) {
+TEST_P(Attention, AScoreDependsOnItsNeighboursOrOnOtherQueries) {
   constexpr int64_t kPositions = 23;
   for (int64_t head_dim : head_dims()) {
     const GuardedBuffer keys(cache_bytes(kPositions, head_dim));
     ASSERT_NO_FATAL_FAILURE(fill_cache(kPositions, head_dim, keys));
-    const std::vector<float> q = normal_floats(random_, static_cast<size_t>(head_dim));
-    std::vector<float> all(kPositions);
-    scores()(q.data(), keys.data(), kPositions, head_dim, 0.3f, all.data());
-    for (int64_t first = 0; first < kPositions; first++) {
-      for (int64_t n = 1; first + n <= kPositions; n++) {
-        const GuardedFloats some(static_cast<size_t>(n));
-        scores()(q.data(), keys.data() + cache_bytes(first, head_dim), n, head_dim, 0.3f, some.data());
-        ASSERT_TRUE(same_bits(some.copy(),
-                              std::span(all).subspan(static_cast<size_t>(first), static_cast<size_t>(n))))
-            << head_dim << ", from " << first;
+    const std::vector<float> memory = normal_floats(random_, static_cast<size_t>(7 * head_dim));
+    std::vector<const float*> queries;
+    for (int64_t q = 0; q < 7; q++)
+      queries.push_back(memory.data() + q * head_dim);
+    const std::vector<float> all = scores_of(queries, keys, {0, kPositions}, head_dim);
+    for (size_t q = 0; q < queries.size(); q++) {
+      for (int64_t first = 0; first < kPositions; first++) {
+        const int64_t end = std::min<int64_t>(first + 1 + first % 6, kPositions);
+        const std::vector<float> some = scores_of({queries[q]}, keys, {first, end}, head_dim);
+        const auto begin = static_cast<size_t>(first);
+        const auto n = static_cast<size_t>(end - first);
+        ASSERT_TRUE(same_bits(std::span(some).subspan(begin, n),
+                              std::span(all).subspan(q * kAttentionBlock + begin, n)))
+            << head_dim << ", query " << q << " from " << first;
       }
     }
   }
@@ -136,9 +168,8 @@ TEST_P(Attention, ValuesAgreeWithDoubles) {
     for (int64_t n : {1, 2, 7, 200}) {
       const GuardedBuffer cache(cache_bytes(n, head_dim));
       ASSERT_NO_FATAL_FAILURE(fill_cache(n, head_dim, cache));
-      const GuardedFloats weights(normal_floats(random_, static_cast<size_t>(n)));
-      const GuardedFloats out(static_cast<size_t>(head_dim));
-      values()(weights.data(), cache.data(), n, head_dim, out.data());
+      const std::vector<float> weights = normal_floats(random_, kAttentionBlock);
+      const std::vector<float> out = values_of(weights, {{0, n}}, cache, head_dim);
       std::vector<double> expected(out.size());
       std::vector<double> magnitude(out.size());
       for (int64_t p = 0; p < n; p++) {
@@ -157,18 +188,27 @@ TEST_P(Attention, ValuesAgreeWithDoubles) {
   }
 }
 
-// Summed position by position: what comes after the last weight that is not zero changes nothing.
-TEST_P(Attention, ValuesAreSummedInTheOrderOfPositions) {
+// Each query alone, and along with others that see more, less or nothing of the block.
+TEST_P(Attention, ValuesDependOnWhatOtherQueriesSee) {
+  const std::vector<Visible> visible = {{0, 40}, {3, 40}, {0, 0}, {39, 40}, {0, 17}, {20, 23}, {5, 31}};
+  const auto n_queries = static_cast<int64_t>(visible.size());
   for (int64_t head_dim : head_dims()) {
     const GuardedBuffer cache(cache_bytes(40, head_dim));
     ASSERT_NO_FATAL_FAILURE(fill_cache(40, head_dim, cache));
-    std::vector<float> weights = normal_floats(random_, 40);
-    std::fill(weights.begin() + 17, weights.end(), 0.0f);
-    std::vector<float> all(static_cast<size_t>(head_dim));
-    std::vector<float> some(all.size());
-    values()(weights.data(), cache.data(), 40, head_dim, all.data());
-    values()(weights.data(), cache.data(), 17, head_dim, some.data());
-    EXPECT_TRUE(same_bits(all, some)) << head_dim;
+    const std::vector<float> weights =
+        normal_floats(random_, static_cast<size_t>(n_queries * kAttentionBlock));
+    for (int64_t n = 1; n <= n_queries; n++) {
+      const auto count = static_cast<size_t>(n);
+      const std::vector<float> together =
+          values_of(weights, {visible.begin(), visible.begin() + n}, cache, head_dim);
+      for (size_t q = 0; q < count; q++) {
+        const std::vector<float> alone =
+            values_of({weights.begin() + static_cast<std::ptrdiff_t>(q * kAttentionBlock), weights.end()},
+                      {visible[q]}, cache, head_dim);
+        ASSERT_TRUE(same_bits(alone, std::span(together).subspan(q * alone.size(), alone.size())))
+            << head_dim << ", query " << q << " of " << n;
+      }
+    }
   }
 }
 

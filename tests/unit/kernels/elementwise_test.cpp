@@ -145,6 +145,102 @@ TEST_P(Elementwise, SiluMayOverwriteItsGateAndDoesNotDependOnPosition) {
   }
 }
 
+TEST_P(Elementwise, SoftmaxWeightsAreTheSoftmaxTimesTheirSum) {
+  for (size_t n : kSizes) {
+    const GuardedFloats x(normal_floats(random_, n, 4.0f));
+    const std::vector<float> in = x.copy();
+    const SoftmaxSum softmax = kernels().softmax_weights(x.data(), static_cast<int64_t>(n));
+    EXPECT_EQ(softmax.greatest, *std::max_element(in.begin(), in.end()));
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+      const double expected = std::exp(static_cast<double>(in[i] - softmax.greatest));
+      ASSERT_NEAR(x[i], expected, 3 * kUnit * expected) << n << ", element " << i;
+      sum += expected;
+    }
+    EXPECT_NEAR(softmax.sum, sum, 4 * kUnit * sum) << n;
+  }
+}
+
+// tanh in terms of the sigmoid, which does not cancel for large negative arguments.
+TEST_P(Elementwise, GeluAgreesWithDoubles) {
+  for (size_t n : kSizes) {
+    for (float deviation : {0.01f, 1.0f, 3.0f}) {
+      const GuardedFloats gate(normal_floats(random_, n, deviation));
+      const GuardedFloats up(normal_floats(random_, n));
+      const GuardedFloats out(n);
+      kernels().gelu_multiply(gate.data(), up.data(), static_cast<int64_t>(n), out.data());
+      for (size_t i = 0; i < n; i++) {
+        const auto x = static_cast<double>(gate[i]);
+        const double inner = 2.0 * std::sqrt(2.0 / std::acos(-1.0)) * (x + 0.044715 * x * x * x);
+        const double expected = x / (1.0 + std::exp(-inner)) * static_cast<double>(up[i]);
+        // The argument of exp is off by some roundings of itself.
+        const double tolerance = (8 + 6 * std::fabs(inner)) * kUnit * std::fabs(expected) + 100 * 0x1p-126;
+        ASSERT_NEAR(out[i], expected, tolerance) << gate[i];
+      }
+    }
+  }
+}
+
+TEST_P(Elementwise, ClampedSwigluAgreesWithDoubles) {
+  constexpr float kAlpha = 1.702f;
+  constexpr float kLimit = 7.0f;
+  for (size_t n : kSizes) {
+    for (float deviation : {0.5f, 8.0f, 50.0f}) {
+      const GuardedFloats gate(normal_floats(random_, n, deviation));
+      const GuardedFloats up(normal_floats(random_, n, deviation));
+      const GuardedFloats out(n);
+      kernels().swiglu_clamped(gate.data(), up.data(), static_cast<int64_t>(n), kAlpha, kLimit, out.data());
+      for (size_t i = 0; i < n; i++) {
+        const double g = std::min<double>(gate[i], kLimit);
+        const double u = std::clamp<double>(up[i], -kLimit, kLimit);
+        const double activated = g / (1.0 + std::exp(-static_cast<double>(kAlpha) * g));
+        const double tolerance = (8 + 2 * std::fabs(g)) * kUnit * std::fabs(activated) * (std::fabs(u) + 1);
+        ASSERT_NEAR(out[i], activated * (u + 1.0), tolerance + 100 * 0x1p-126) << gate[i] << ", " << up[i];
+      }
+    }
+  }
+}
+
+TEST_P(Elementwise, SoftCapAgreesWithDoubles) {
+  for (size_t n : kSizes) {
+    for (float deviation : {1e-4f, 1.0f, 60.0f, 1e4f}) {
+      const GuardedFloats x(normal_floats(random_, n, deviation));
+      const std::vector<float> in = x.copy();
+      kernels().soft_cap(0.25f, 30.0f, static_cast<int64_t>(n), x.data());
+      for (size_t i = 0; i < n; i++) {
+        const double expected = 30.0 * std::tanh(static_cast<double>(in[i]) * 0.25 / 30.0);
+        ASSERT_NEAR(x[i], expected, 10 * kUnit * std::fabs(expected)) << in[i];
+      }
+    }
+  }
+}
+
+TEST_P(Elementwise, SoftCapKeepsZeroAndDoesNotHideANan) {
+  std::vector<float> x = {0.0f, kNan, kInfinity, -kInfinity};
+  kernels().soft_cap(1.0f, 50.0f, 4, x.data());
+  EXPECT_EQ(x[0], 0.0f);
+  EXPECT_TRUE(std::isnan(x[1]));
+  EXPECT_NEAR(x[2], 50.0f, 1e-4f);
+  EXPECT_NEAR(x[3], -50.0f, 1e-4f);
+}
+
+TEST_P(Elementwise, ScaleAndBlendAreProductsOfFloats) {
+  for (size_t n : kSizes) {
+    const GuardedFloats x(normal_floats(random_, n));
+    const GuardedFloats y(normal_floats(random_, n));
+    const std::vector<float> in = x.copy();
+    kernels().scale(0.3f, static_cast<int64_t>(n), x.data());
+    for (size_t i = 0; i < n; i++)
+      ASSERT_EQ(x[i], in[i] * 0.3f) << i;
+    kernels().blend(0.7f, y.data(), 1.3f, static_cast<int64_t>(n), x.data());
+    for (size_t i = 0; i < n; i++) {
+      const double a = static_cast<double>(in[i] * 0.3f) * static_cast<double>(0.7f);
+      const double b = static_cast<double>(y[i]) * static_cast<double>(1.3f);
+      ASSERT_NEAR(x[i], a + b, 2 * kUnit * (std::fabs(a) + std::fabs(b))) << i;
+    }
+  }
+}
+
 TEST_P(Elementwise, AddIsTheSumOfTwoFloats) {
   for (size_t n : kSizes) {
     const GuardedFloats x(normal_floats(random_, n));
@@ -157,22 +253,40 @@ TEST_P(Elementwise, AddIsTheSumOfTwoFloats) {
   }
 }
 
+// Every table's rotation against doubles; first and second are the places of a pair.
+void expect_rotated(void (*rotate)(float*, const float*, const float*, int64_t), size_t n_pairs,
+                    std::mt19937& random, auto first, auto second) {
+  const GuardedFloats x(normal_floats(random, 2 * n_pairs));
+  const std::vector<float> in = x.copy();
+  const GuardedFloats cosines(normal_floats(random, n_pairs));
+  const GuardedFloats sines(normal_floats(random, n_pairs));
+  rotate(x.data(), cosines.data(), sines.data(), static_cast<int64_t>(n_pairs));
+  for (size_t i = 0; i < n_pairs; i++) {
+    const double a = in[first(i)];
+    const double b = in[second(i)];
+    const double c = cosines[i];
+    const double s = sines[i];
+    ASSERT_NEAR(x[first(i)], a * c - b * s, 2 * kUnit * (std::fabs(a * c) + std::fabs(b * s)))
+        << i << " of " << n_pairs;
+    ASSERT_NEAR(x[second(i)], b * c + a * s, 2 * kUnit * (std::fabs(b * c) + std::fabs(a * s))) << i;
+  }
+}
+
+constexpr size_t kPairCounts[] = {1, 3, 4, 5, 8, 9, 16, 21, 32, 64};
+
 TEST_P(Elementwise, RopeRotatesAdjacentPairs) {
-  for (size_t n_pairs : {1u, 3u, 4u, 5u, 8u, 9u, 16u, 21u, 32u, 64u}) {
-    const GuardedFloats x(normal_floats(random_, 2 * n_pairs));
-    const std::vector<float> in = x.copy();
-    const GuardedFloats cosines(normal_floats(random_, n_pairs));
-    const GuardedFloats sines(normal_floats(random_, n_pairs));
-    kernels().rope_adjacent(x.data(), cosines.data(), sines.data(), static_cast<int64_t>(n_pairs));
-    for (size_t i = 0; i < n_pairs; i++) {
-      const double a = in[2 * i];
-      const double b = in[2 * i + 1];
-      const double c = cosines[i];
-      const double s = sines[i];
-      ASSERT_NEAR(x[2 * i], a * c - b * s, 2 * kUnit * (std::fabs(a * c) + std::fabs(b * s)))
-          << i << " of " << n_pairs;
-      ASSERT_NEAR(x[2 * i + 1], b * c + a * s, 2 * kUnit * (std::fabs(b * c) + std::fabs(a * s))) << i;
-    }
+  for (size_t n_pairs : kPairCounts) {
+    expect_rotated(
+        kernels().rope_adjacent, n_pairs, random_, [](size_t i) { return 2 * i; },
+        [](size_t i) { return 2 * i + 1; });
+  }
+}
+
+TEST_P(Elementwise, RopeRotatesHalves) {
+  for (size_t n_pairs : kPairCounts) {
+    expect_rotated(
+        kernels().rope_halves, n_pairs, random_, [](size_t i) { return i; },
+        [&](size_t i) { return i + n_pairs; });
   }
 }
 

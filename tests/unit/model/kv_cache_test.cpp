@@ -23,8 +23,7 @@ TEST(KvCache, TakesOtherMemoryThanItsElements) {
   for (const auto& [type, head_bytes] : cases) {
     const auto shape = kv_cache_shape(numbers(), type, 10);
     ASSERT_TRUE(shape);
-    EXPECT_EQ(shape->position_bytes(), 3 * 2 * 2 * head_bytes);
-    EXPECT_EQ(shape->bytes(), 10 * shape->position_bytes());
+    EXPECT_EQ(shape->bytes(), 10 * 3 * 2 * 2 * head_bytes);
   }
 }
 
@@ -54,34 +53,51 @@ TEST(KvCache, SizeOfAnAbsurdContextOverflows) {
   EXPECT_EQ(shape.error().code, ErrorCode::kUsage);
 }
 
-// Every row of the cache, as the operations address it.
-TEST(KvCache, LayersHeadsOrSequencesOverlap) {
+// Every row of the cache, as the operations address it: a layer that keeps all of more than one block, one
+// that keeps a window, one whose window is longer than the context.
+TEST(KvCache, LayersHeadsPositionsOrSequencesOverlap) {
   for (CacheType type : {CacheType::kF32, CacheType::kF16, CacheType::kQ8_0}) {
-    auto shape = kv_cache_shape(numbers(), type, 5);
+    auto shape = kv_cache_shape(numbers(), type, 600);
     ASSERT_TRUE(shape);
     shape->n_sequences = 2;
+    shape->n_batch_tokens = 7;
+    shape->windows = {0, 100, 1000};
     const auto cache = KvCache::allocate(*shape);
     ASSERT_TRUE(cache);
     const size_t row_bytes = cache_row_bytes(type, 64);
     std::vector<const std::byte*> rows;
-    for (int64_t index = 0; index < 3; ++index) {
+    for (size_t index = 0; index < 3; ++index) {
       const CacheLayer layer = cache->layer(index);
-      for (const std::byte* half : {layer.keys, layer.values}) {
-        for (size_t sequence = 0; sequence < 2; ++sequence) {
-          for (size_t head = 0; head < 2; ++head) {
-            for (size_t p = 0; p < 5; ++p) {
-              rows.push_back(half + sequence * layer.sequence_bytes + head * layer.head_bytes +
-                             p * row_bytes);
-            }
+      EXPECT_EQ(layer.capacity, index == 1 ? 256 : 600);
+      for (int32_t sequence = 0; sequence < 2; ++sequence) {
+        for (int64_t head = 0; head < 2; ++head) {
+          for (int64_t p = 0; p < layer.capacity; ++p) {
+            const CacheBlock block = cache_block(layer, sequence, head, p);
+            const size_t offset = static_cast<size_t>(p % kAttentionBlock) * row_bytes;
+            rows.push_back(block.keys + offset);
+            rows.push_back(block.values + offset);
           }
         }
       }
     }
     std::sort(rows.begin(), rows.end());
     for (size_t i = 1; i < rows.size(); ++i)
-      EXPECT_GE(rows[i], rows[i - 1] + row_bytes);
+      ASSERT_GE(rows[i], rows[i - 1] + row_bytes);
     EXPECT_EQ(rows.back() + row_bytes - rows.front(), static_cast<std::ptrdiff_t>(shape->bytes()));
   }
+}
+
+TEST(KvCache, WindowIsOverwrittenByTheBatchThatStillSeesIt) {
+  for (int64_t window : {1, 100, 128, 256, 4096}) {
+    for (int64_t n_tokens : {1, 2, 157, 512}) {
+      const int64_t capacity = cache_capacity(window, n_tokens, 100000);
+      EXPECT_GE(capacity, window + n_tokens - 1);
+      EXPECT_LT(capacity, window + n_tokens - 1 + kAttentionBlock);
+      EXPECT_EQ(capacity % kAttentionBlock, 0);
+    }
+  }
+  EXPECT_EQ(cache_capacity(128, 512, 130), 130);  // no position comes round again
+  EXPECT_EQ(cache_capacity(0, 512, 1001), 1001);
 }
 
 }  // namespace

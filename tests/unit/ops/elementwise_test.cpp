@@ -46,6 +46,45 @@ TEST_P(Elementwise, NormInPlaceDiffersFromNormIntoOtherRows) {
   EXPECT_TRUE(same_bits(in.values(), out.values()));
 }
 
+TEST_P(Elementwise, NormOfAHeadDependsOnItsNeighbours) {
+  const Matrix heads(random_, 3, 4 * 48);
+  const std::vector<float> weight = normal_floats(random_, 48);
+  const Matrix normed = heads;
+  rms_norm_heads(compute(), weight, 1e-5f, normed.rows());
+  for (int64_t t = 0; t < 3; ++t) {
+    for (int64_t h = 0; h < 4; ++h) {
+      std::vector<float> alone(48);
+      kernels().rms_norm(heads.row(t) + 48 * h, weight.data(), 48, 1e-5f, alone.data());
+      EXPECT_TRUE(same_bits({normed.row(t) + 48 * h, 48}, alone)) << "token " << t << ", head " << h;
+    }
+  }
+}
+
+TEST_P(Elementwise, ActivationsAndCapsReachOtherRows) {
+  const Matrix gate(random_, 3, 100, 8.0f);
+  const Matrix up(random_, 3, 100, 8.0f);
+  const Matrix gelu = gate;
+  const Matrix clamped = gate;
+  const Matrix capped = gate;
+  const Matrix scaled = gate;
+  gelu_multiply(compute(), gelu.rows(), up.rows());
+  swiglu_clamped(compute(), 1.702f, 7.0f, clamped.rows(), up.rows());
+  soft_cap_rows(compute(), 30.0f, capped.rows());
+  scale_rows(compute(), 3.0f, scaled.rows());
+  for (int64_t t = 0; t < 3; ++t) {
+    std::vector<float> expected(100);
+    kernels().gelu_multiply(gate.row(t), up.row(t), 100, expected.data());
+    EXPECT_TRUE(same_bits({gelu.row(t), 100}, expected));
+    kernels().swiglu_clamped(gate.row(t), up.row(t), 100, 1.702f, 7.0f, expected.data());
+    EXPECT_TRUE(same_bits({clamped.row(t), 100}, expected));
+    std::copy_n(gate.row(t), 100, expected.data());
+    kernels().soft_cap(1.0f, 30.0f, 100, expected.data());
+    EXPECT_TRUE(same_bits({capped.row(t), 100}, expected));
+    for (int64_t c = 0; c < 100; ++c)
+      EXPECT_EQ(scaled.at(t, c), gate.at(t, c) * 3.0f);
+  }
+}
+
 TEST_P(Elementwise, AddsTheWrongRow) {
   for (int64_t cols : kCols) {
     const Matrix rows(random_, 4, cols);

@@ -18,10 +18,20 @@ struct RopeCase {
   bool with_factors;
 };
 
+RopeParameters halves(int64_t n_dims) {
+  return {.n_dims = n_dims, .pairs = RopePairs::kHalves};
+}
+
 const RopeCase kCases[] = {
-    {"plain", {64, 10000.0, 1.0}, 64, false},   {"large_base", {128, 500000.0, 1.0}, 128, false},
-    {"factors", {64, 500000.0, 1.0}, 64, true}, {"linear", {64, 10000.0, 4.0}, 64, false},
-    {"partial", {32, 10000.0, 1.0}, 80, false}, {"all_at_once", {16, 1e6, 2.5}, 24, true},
+    {"plain", {64, 10000.0, 1.0}, 64, false},
+    {"large_base", {128, 500000.0, 1.0}, 128, false},
+    {"factors", {64, 500000.0, 1.0}, 64, true},
+    {"linear", {64, 10000.0, 4.0}, 64, false},
+    {"partial", {32, 10000.0, 1.0}, 80, false},
+    {"all_at_once", {16, 1e6, 2.5}, 24, true},
+    {"halves", halves(64), 64, false},
+    {"partial_halves", halves(24), 80, true},
+    {"magnitude", {.n_dims = 32, .magnitude = 1.25}, 32, false},
 };
 
 class Rope : public testing::TestWithParam<std::tuple<const KernelTable*, RopeCase>> {
@@ -41,8 +51,9 @@ class Rope : public testing::TestWithParam<std::tuple<const KernelTable*, RopeCa
     const Matrix cosines(n, n_pairs());
     const Matrix sines(n, n_pairs());
     const std::vector<double> frequencies = rope_frequencies(rope().parameters, factors_);
-    rope_angles(compute, frequencies, kPositions, cosines.rows(), sines.rows());
-    apply_rope(compute, cosines.rows(), sines.rows(), n_pairs(), rope().head_dim, heads.rows());
+    rope_angles(compute, frequencies, rope().parameters.magnitude, kPositions, cosines.rows(), sines.rows());
+    apply_rope(compute, rope().parameters.pairs, cosines.rows(), sines.rows(), n_pairs(), rope().head_dim,
+               heads.rows());
   }
 
   // Pair i of a head, as one complex number turned by an angle.
@@ -52,8 +63,12 @@ class Rope : public testing::TestWithParam<std::tuple<const KernelTable*, RopeCa
         position * std::exp(std::log(p.base) * -2.0 * static_cast<double>(i) / static_cast<double>(p.n_dims));
     angle /= p.linear_scale;
     if (!factors_.empty()) angle /= static_cast<double>(factors_[static_cast<size_t>(i)]);
-    return std::complex<double>(head[2 * i], head[2 * i + 1]) * std::polar(1.0, angle);
+    return std::complex<double>(head[first(i)], head[second(i)]) * std::polar(p.magnitude, angle);
   }
+
+  bool adjacent() const { return rope().parameters.pairs == RopePairs::kAdjacent; }
+  int64_t first(int64_t i) const { return adjacent() ? 2 * i : i; }
+  int64_t second(int64_t i) const { return adjacent() ? 2 * i + 1 : i + n_pairs(); }
 
   std::vector<float> factors_;
   std::mt19937 random_{5};
@@ -78,9 +93,10 @@ TEST_P(Rope, DiffersFromTurnedComplexNumbers) {
       for (int64_t i = 0; i < n_pairs(); ++i) {
         const std::complex<double> expected = turned(in, i, kPositions[t]);
         // Roundings of the cosine, the product and the sum; the angle itself is a double.
-        const double tolerance = 4 * kRounding * (std::fabs(in[2 * i]) + std::fabs(in[2 * i + 1])) + 1e-9;
-        EXPECT_NEAR(out[2 * i], expected.real(), tolerance) << "position " << kPositions[t] << ", pair " << i;
-        EXPECT_NEAR(out[2 * i + 1], expected.imag(), tolerance)
+        const double tolerance = 5 * kRounding * (std::fabs(in[first(i)]) + std::fabs(in[second(i)])) + 1e-9;
+        EXPECT_NEAR(out[first(i)], expected.real(), tolerance)
+            << "position " << kPositions[t] << ", pair " << i;
+        EXPECT_NEAR(out[second(i)], expected.imag(), tolerance)
             << "position " << kPositions[t] << ", pair " << i;
       }
     }
@@ -106,8 +122,11 @@ TEST_P(Rope, TurnsTheFirstPosition) {
   const Matrix before(random_, static_cast<int64_t>(kPositions.size()), rope().head_dim);
   const Matrix after = before;
   rotate(Workers(kernels(), 1).compute(), after);
-  for (int64_t i = 0; i < rope().head_dim; ++i)
-    EXPECT_EQ(after.at(0, i), before.at(0, i));
+  for (int64_t i = 0; i < rope().head_dim; ++i) {
+    const bool rotated = i < rope().parameters.n_dims;
+    EXPECT_EQ(after.at(0, i),
+              before.at(0, i) * (rotated ? static_cast<float>(rope().parameters.magnitude) : 1.0f));
+  }
 }
 
 TEST_P(Rope, BitsDependOnTheNumberOfThreads) {
@@ -119,6 +138,24 @@ TEST_P(Rope, BitsDependOnTheNumberOfThreads) {
     rotate(Workers(kernels(), n_threads).compute(), after);
     EXPECT_TRUE(same_bits(after.values(), alone.values())) << n_threads << " threads";
   }
+}
+
+// A context of 4096 = 2 pi / base^(-2i / n_dims) * turns: pair 20.9 of 64 turns 32 times, pair 45.03 once.
+TEST(Yarn, StretchesOtherFrequenciesThanTheSlowOnes) {
+  const RopeParameters plain{.n_dims = 128};
+  RopeParameters stretched = plain;
+  stretched.yarn = {.factor = 8.0, .original_context_length = 4096};
+  const std::vector<double> before = rope_frequencies(plain, {});
+  const std::vector<double> after = rope_frequencies(stretched, {});
+  for (size_t i = 0; i < before.size(); ++i) {
+    const double kept = 1.0 - std::clamp((static_cast<double>(i) - 20.0) / (46.0 - 20.0), 0.0, 1.0);
+    EXPECT_NEAR(after[i], before[i] * (kept + (1.0 - kept) / 8.0), 1e-12 * before[i]) << "pair " << i;
+  }
+}
+
+TEST(Yarn, MagnitudeIsOneWhereNothingIsStretched) {
+  EXPECT_EQ(yarn_magnitude(1.0), 1.0);
+  EXPECT_NEAR(yarn_magnitude(32.0), 1.3465735902799727, 1e-15);  // 1 + 0.1 ln 32
 }
 
 }  // namespace
