@@ -107,6 +107,34 @@ struct BlockQ6_K {
   Half d;
 };
 
+// value = d * kIq4Levels[q] (unpack.h); nibbles as in Q4_0.
+struct BlockIQ4_NL {
+  static constexpr int kWeights = 32;
+  static constexpr int kScaleWeights = 32;
+  Half d;
+  uint8_t qs[16];
+};
+
+// 8 groups of 32: value = d * (scale - 32) * kIq4Levels[q]. A 6-bit scale has its low nibble in scales_l, its
+// upper two bits in scales_h. Each group's nibbles are those of an IQ4_NL.
+struct BlockIQ4_XS {
+  static constexpr int kWeights = kSuperBlock;
+  static constexpr int kScaleWeights = 32;
+  Half d;
+  uint16_t scales_h;
+  uint8_t scales_l[4];
+  uint8_t qs[128];
+};
+
+// The OCP microscaling format: 32 floats of four bits, one power of two. value = 2^(e - 128) *
+// kMxfp4Levels[q] (unpack.h, twice the value of the four bits); nibbles as in Q4_0.
+struct BlockMXFP4 {
+  static constexpr int kWeights = 32;
+  static constexpr int kScaleWeights = 32;
+  uint8_t e;
+  uint8_t qs[16];
+};
+
 static_assert(sizeof(BlockQ4_0) == 18);
 static_assert(sizeof(BlockQ4_1) == 20);
 static_assert(sizeof(BlockQ5_0) == 22);
@@ -117,5 +145,8 @@ static_assert(sizeof(BlockQ3_K) == 110);
 static_assert(sizeof(BlockQ4_K) == 144);
 static_assert(sizeof(BlockQ5_K) == 176);
 static_assert(sizeof(BlockQ6_K) == 210);
+static_assert(sizeof(BlockIQ4_NL) == 18);
+static_assert(sizeof(BlockIQ4_XS) == 136);
+static_assert(sizeof(BlockMXFP4) == 17);
 
 }  // namespace flexinfer

@@ -60,6 +60,9 @@ constexpr std::array kDequantizers = {
     Dequantizer{GgmlType::kQ4_K, dequantize_blocks<BlockQ4_K>},
     Dequantizer{GgmlType::kQ5_K, dequantize_blocks<BlockQ5_K>},
     Dequantizer{GgmlType::kQ6_K, dequantize_blocks<BlockQ6_K>},
+    Dequantizer{GgmlType::kIQ4_NL, dequantize_blocks<BlockIQ4_NL>},
+    Dequantizer{GgmlType::kIQ4_XS, dequantize_blocks<BlockIQ4_XS>},
+    Dequantizer{GgmlType::kMXFP4, dequantize_blocks<BlockMXFP4>},
 };
 
 DequantizeFn find_dequantizer(GgmlType type) {

@@ -1,5 +1,6 @@
 #include "quant/unpack.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "quant/dequantize.h"
@@ -155,6 +156,28 @@ void unpack(const BlockQ6_K& block, WeightGroup* groups) {
     return (low | (two_bits(block.qh, g, i) << 4)) - 32;
   });
   set_scales_of_16(groups, half_to_float(block.d), [&](int i) { return block.scales[i]; });
+}
+
+void unpack(const BlockIQ4_NL& block, WeightGroup* groups) {
+  fill(*groups, [&](int i) { return kIq4Levels[nibble(block.qs, i)]; });
+  set_scale(*groups, block.d);
+}
+
+void unpack(const BlockIQ4_XS& block, WeightGroup* groups) {
+  fill_groups(groups, [&](int g, int i) { return kIq4Levels[nibble(block.qs + g * 16, i)]; });
+  const float d = half_to_float(block.d);
+  for (int g = 0; g < kSuperBlock / kWeightGroup; g++) {
+    const int low = (block.scales_l[g / 2] >> (g % 2 * 4)) & 15;
+    const int high = (block.scales_h >> (2 * g)) & 3;
+    groups[g].scales[0] = d * static_cast<float>((low | (high << 4)) - 32);
+    groups[g].minimums[0] = 0;
+  }
+}
+
+void unpack(const BlockMXFP4& block, WeightGroup* groups) {
+  fill(*groups, [&](int i) { return kMxfp4Levels[nibble(block.qs, i)]; });
+  groups->scales[0] = std::ldexp(1.0f, block.e - 128);
+  groups->minimums[0] = 0;
 }
 
 }  // namespace flexinfer

@@ -3,6 +3,9 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
+#include <bit>
+
 #include "kernels/simd/matmul_quant_panel.h"
 
 namespace flexinfer::avx2 {
@@ -41,6 +44,12 @@ struct QuantIsa : simd::Lanes<8> {
     return _mm256_cvtph_ps(reinterpret_cast<__m128i>(halves));
   }
 
+  [[gnu::always_inline]] static Word look_up(const uint8_t* table, Word indices) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+    return reinterpret_cast<Word>(
+        _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bytes), reinterpret_cast<__m256i>(indices)));
+  }
+
   // Sums of two products each, in 16 bits.
   template <simd::Encoding encoding>
   [[gnu::always_inline]] static __m256i multiply_bytes(__m256i weights, __m256i values) {
@@ -54,7 +63,8 @@ struct QuantIsa : simd::Lanes<8> {
   [[gnu::always_inline]] static void dot(const Word* weights, const std::byte* const (&values)[n_tokens],
                                          Int (&sums)[n_tokens]) {
     constexpr int kLargestWeight = encoding.is_signed ? 128 : encoding.max_byte;
-    constexpr int kRun = std::min(n_words, INT16_MAX / (2 * 127 * kLargestWeight));
+    constexpr unsigned kHeld = INT16_MAX / (2 * 127 * kLargestWeight);
+    constexpr int kRun = std::min<int>(n_words, std::bit_floor(kHeld));
     static_assert(kRun > 0 && n_words % kRun == 0);
 #pragma GCC unroll 8
     for (int run = 0; run < n_words; run += kRun) {

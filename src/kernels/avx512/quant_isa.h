@@ -44,6 +44,12 @@ struct QuantIsa : simd::Lanes<16> {
     return _mm512_cvtph_ps(reinterpret_cast<__m256i>(halves));
   }
 
+  [[gnu::always_inline]] static Word look_up(const uint8_t* table, Word indices) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+    return reinterpret_cast<Word>(
+        _mm512_shuffle_epi8(_mm512_broadcast_i32x4(bytes), reinterpret_cast<__m512i>(indices)));
+  }
+
   template <simd::Encoding, int n_words, int n_tokens>
   [[gnu::always_inline]] static void dot(const Word* weights, const std::byte* const (&values)[n_tokens],
                                          Int (&sums)[n_tokens]) {

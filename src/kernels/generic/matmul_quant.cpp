@@ -85,6 +85,12 @@ void matmul_q5_1(const MatmulArgs& args) {
 void matmul_q8_0(const MatmulArgs& args) {
   multiply<BlockQ8_0>(args);
 }
+void matmul_iq4_nl(const MatmulArgs& args) {
+  multiply<BlockIQ4_NL>(args);
+}
+void matmul_mxfp4(const MatmulArgs& args) {
+  multiply<BlockMXFP4>(args);
+}
 void matmul_q2_k(const MatmulArgs& args) {
   multiply<BlockQ2_K>(args);
 }
@@ -99,6 +105,9 @@ void matmul_q5_k(const MatmulArgs& args) {
 }
 void matmul_q6_k(const MatmulArgs& args) {
   multiply<BlockQ6_K>(args);
+}
+void matmul_iq4_xs(const MatmulArgs& args) {
+  multiply<BlockIQ4_XS>(args);
 }
 
 }  // namespace flexinfer::generic

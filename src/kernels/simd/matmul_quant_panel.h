@@ -17,6 +17,7 @@
 //   kTokenTile       tokens multiplied at once, a power of two
 //   kSignedBias      what is added to a signed weight to give the byte that `dot` takes
 //   half_to_float    Halves to Float
+//   look_up          a table of 16 bytes and a Word of bytes below 16 to those bytes of the table
 //   load_columns     16 bytes at an offset of each row to four Words, as PanelRows::load_columns says
 //   dot              adds the products of some Words of weights and the tokens' values to the tokens' sums
 #pragma once
@@ -114,6 +115,11 @@ class PanelRows {
 
   [[gnu::always_inline]] typename Isa::Word load_words(size_t offset) const {
     return gather<typename Isa::Word, uint32_t>(offset, std::make_index_sequence<Isa::kRows>());
+  }
+
+  // One byte of each row.
+  [[gnu::always_inline]] typename Isa::Word load_bytes(size_t offset) const {
+    return gather<typename Isa::Word, uint8_t>(offset, std::make_index_sequence<Isa::kRows>());
   }
 
   [[gnu::always_inline]] typename Isa::Float load_halves(size_t offset) const {

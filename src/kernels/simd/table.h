@@ -9,6 +9,7 @@
 #include "kernels/simd/float_product.h"
 #include "kernels/simd/matmul_quant_32.h"
 #include "kernels/simd/matmul_quant_k.h"
+#include "kernels/simd/matmul_quant_levels.h"
 
 namespace flexinfer::simd {
 
@@ -33,6 +34,9 @@ constexpr KernelTable make_table(const char* name) {
           {GgmlType::kQ4_K, multiply<Q4_K<QuantIsa>>},
           {GgmlType::kQ5_K, multiply<Q5_K<QuantIsa>>},
           {GgmlType::kQ6_K, multiply<Q6_K<QuantIsa>>},
+          {GgmlType::kIQ4_NL, multiply<IQ4_NL<QuantIsa>>},
+          {GgmlType::kIQ4_XS, multiply<IQ4_XS<QuantIsa>>},
+          {GgmlType::kMXFP4, multiply<MXFP4<QuantIsa>>},
       }},
       .quantise_row = quantise_row<FloatIsa>,
       .rms_norm = rms_norm<FloatIsa>,

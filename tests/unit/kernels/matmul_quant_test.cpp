@@ -16,8 +16,9 @@ namespace flexinfer {
 namespace {
 
 constexpr std::array kTypes = {
-    GgmlType::kQ8_0, GgmlType::kQ4_0, GgmlType::kQ4_1, GgmlType::kQ5_0, GgmlType::kQ5_1,
-    GgmlType::kQ2_K, GgmlType::kQ3_K, GgmlType::kQ4_K, GgmlType::kQ5_K, GgmlType::kQ6_K,
+    GgmlType::kQ8_0,   GgmlType::kQ4_0,   GgmlType::kQ4_1,  GgmlType::kQ5_0, GgmlType::kQ5_1,
+    GgmlType::kQ2_K,   GgmlType::kQ3_K,   GgmlType::kQ4_K,  GgmlType::kQ5_K, GgmlType::kQ6_K,
+    GgmlType::kIQ4_NL, GgmlType::kIQ4_XS, GgmlType::kMXFP4,
 };
 
 // Calls fn(block) with a block of the type, uninitialised.
@@ -44,6 +45,12 @@ void with_block_of(GgmlType type, Fn fn) {
       return fn(BlockQ5_K());
     case GgmlType::kQ6_K:
       return fn(BlockQ6_K());
+    case GgmlType::kIQ4_NL:
+      return fn(BlockIQ4_NL());
+    case GgmlType::kIQ4_XS:
+      return fn(BlockIQ4_XS());
+    case GgmlType::kMXFP4:
+      return fn(BlockMXFP4());
     default:
       FAIL() << "no blocks of " << ggml_type_info(type).name;
   }
@@ -69,7 +76,8 @@ class QuantisedProduct {
     with_block_of(type_, [&](auto block) {
       for (size_t at = 0; at < weights_.size(); at += sizeof block) {
         std::memcpy(&block, &weights_[at], sizeof block);
-        block.d = float_to_half(next_scale());
+        if constexpr (requires { block.d; }) block.d = float_to_half(next_scale());
+        if constexpr (requires { block.e; }) block.e = exponent_byte(next_scale());
         if constexpr (requires { block.dmin; }) block.dmin = float_to_half(next_scale());
         if constexpr (requires { block.m; }) block.m = float_to_half(next_scale());
         std::memcpy(&weights_[at], &block, sizeof block);
@@ -133,6 +141,11 @@ class QuantisedProduct {
   struct alignas(64) Line {
     std::byte bytes[64];
   };
+
+  // That of the power of two next to a scale.
+  static uint8_t exponent_byte(float scale) {
+    return static_cast<uint8_t>(128 + (scale == 0 ? -128 : std::ilogb(scale)));
+  }
 
   std::byte* token(int64_t t) const {
     return activations_[static_cast<size_t>(t) * token_bytes_ / sizeof(Line)].bytes;
@@ -210,6 +223,7 @@ TEST_P(QuantisedMatmul, IntegersNeverSaturate) {
 }
 
 TEST_P(QuantisedMatmul, ZeroScalesGiveZero) {
+  if (type() == GgmlType::kMXFP4) GTEST_SKIP() << "its scales are powers of two";
   QuantisedProduct product(type(), 17, 2 * int64_t{ggml_type_info(type()).block_elements}, 3);
   product.fill_weights([&] { return static_cast<int>(random_() & 255); }, [] { return 0.0f; });
   product.fill_activations([&] { return value_(random_); }, [] { return 1.0f; });
@@ -235,6 +249,19 @@ TEST_P(QuantisedMatmul, ALongPromptGivesTheBitsOfItsTokens) {
   for (int64_t t = 0; t < kTokens; t++) {
     ASSERT_TRUE(same_bits({whole.data() + t * kRows, kRows}, product.multiply_tokens(kernels(), t, 1)))
         << "token " << t;
+  }
+}
+
+TEST(QuantisedMatmulOfMxfp4, TakesTheSmallestPowersOfTwoAsScales) {
+  std::mt19937 random;
+  std::uniform_int_distribution<int> value(-127, 127);
+  for (const KernelTable* table : available_tables()) {
+    for (float scale : {0x1p-128f, 0x1p-127f, 0x1p-126f}) {
+      QuantisedProduct product(GgmlType::kMXFP4, 17, 64, 3);
+      product.fill_weights([&] { return static_cast<int>(random() & 255); }, [&] { return scale; });
+      product.fill_activations([&] { return value(random); }, [] { return 0x1p100f; });
+      product.expect_close(product.multiply(*table));
+    }
   }
 }
 

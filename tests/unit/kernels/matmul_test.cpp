@@ -16,9 +16,9 @@ namespace {
 constexpr float kUntouched = -12345.0f;
 
 constexpr std::array kTypes = {
-    GgmlType::kF32,  GgmlType::kF16,  GgmlType::kBF16, GgmlType::kQ8_0, GgmlType::kQ4_0,
-    GgmlType::kQ4_1, GgmlType::kQ5_0, GgmlType::kQ5_1, GgmlType::kQ2_K, GgmlType::kQ3_K,
-    GgmlType::kQ4_K, GgmlType::kQ5_K, GgmlType::kQ6_K,
+    GgmlType::kF32,  GgmlType::kF16,    GgmlType::kBF16,   GgmlType::kQ8_0,  GgmlType::kQ4_0, GgmlType::kQ4_1,
+    GgmlType::kQ5_0, GgmlType::kQ5_1,   GgmlType::kQ2_K,   GgmlType::kQ3_K,  GgmlType::kQ4_K, GgmlType::kQ5_K,
+    GgmlType::kQ6_K, GgmlType::kIQ4_NL, GgmlType::kIQ4_XS, GgmlType::kMXFP4,
 };
 
 // Any bytes are a block, save that the scales must be sensible numbers.
@@ -29,7 +29,8 @@ void fill_blocks(std::mt19937& random, std::span<std::byte> rows) {
     std::generate_n(rows.data() + at, sizeof(Block), [&] { return static_cast<std::byte>(random()); });
     Block block;
     std::memcpy(&block, rows.data() + at, sizeof block);
-    block.d = float_to_half(scale(random));
+    if constexpr (requires { block.d; }) block.d = float_to_half(scale(random));
+    if constexpr (requires { block.e; }) block.e = static_cast<uint8_t>(118 + random() % 8);
     if constexpr (requires { block.dmin; }) block.dmin = float_to_half(scale(random));
     std::memcpy(rows.data() + at, &block, sizeof block);
   }
@@ -49,6 +50,12 @@ void fill_rows(std::mt19937& random, GgmlType type, int64_t n_elements, std::spa
       return fill_blocks<BlockQ5_K>(random, rows);
     case GgmlType::kQ6_K:
       return fill_blocks<BlockQ6_K>(random, rows);
+    case GgmlType::kIQ4_NL:
+      return fill_blocks<BlockIQ4_NL>(random, rows);
+    case GgmlType::kIQ4_XS:
+      return fill_blocks<BlockIQ4_XS>(random, rows);
+    case GgmlType::kMXFP4:
+      return fill_blocks<BlockMXFP4>(random, rows);
     default:
       FAIL() << "no blocks of " << ggml_type_info(type).name;
   }

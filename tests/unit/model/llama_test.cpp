@@ -250,8 +250,8 @@ TEST_F(Llama, LayerTooManyPasses) {
 }
 
 TEST_F(Llama, UnsupportedWeightTypePasses) {
-  model_.add("blk.0.attn_q.weight", {64, 64}, GgmlType::kIQ4_NL);
-  expect_refusal(ErrorCode::kUnsupported, {"blk.0.attn_q.weight", "IQ4_NL"});
+  model_.add("blk.0.attn_q.weight", {64, 64}, GgmlType::kQ2_0);
+  expect_refusal(ErrorCode::kUnsupported, {"blk.0.attn_q.weight", "Q2_0"});
 }
 
 TEST_F(Llama, UnknownArchitecturePasses) {

@@ -109,9 +109,9 @@ TEST_F(Schedule, MatrixPassesAsAVector) {
 }
 
 TEST_F(Schedule, TypeWithoutAKernelPasses) {
-  model_.add("matrix", {256, 6}, GgmlType::kIQ4_XS);
+  model_.add("matrix", {256, 6}, GgmlType::kIQ3_S);
   builder().matrix(0, Role::kFfnUp, "matrix", 6, 256);
-  expect_failure(ErrorCode::kUnsupported, {"matrix", "IQ4_XS"});
+  expect_failure(ErrorCode::kUnsupported, {"matrix", "IQ3_S"});
 }
 
 TEST_F(Schedule, VectorOfAnotherTypePasses) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -26,12 +27,14 @@ struct Vector {
 };
 
 constexpr std::array kVectors = {
-    Vector{GgmlType::kF16, "f16", true},    Vector{GgmlType::kBF16, "bf16", true},
-    Vector{GgmlType::kQ8_0, "q8_0", true},  Vector{GgmlType::kQ4_0, "q4_0", true},
-    Vector{GgmlType::kQ4_1, "q4_1", true},  Vector{GgmlType::kQ5_0, "q5_0", true},
-    Vector{GgmlType::kQ5_1, "q5_1", true},  Vector{GgmlType::kQ2_K, "q2_K", false},
-    Vector{GgmlType::kQ3_K, "q3_K", false}, Vector{GgmlType::kQ4_K, "q4_K", false},
-    Vector{GgmlType::kQ5_K, "q5_K", false}, Vector{GgmlType::kQ6_K, "q6_K", false},
+    Vector{GgmlType::kF16, "f16", true},        Vector{GgmlType::kBF16, "bf16", true},
+    Vector{GgmlType::kQ8_0, "q8_0", true},      Vector{GgmlType::kQ4_0, "q4_0", true},
+    Vector{GgmlType::kQ4_1, "q4_1", true},      Vector{GgmlType::kQ5_0, "q5_0", true},
+    Vector{GgmlType::kQ5_1, "q5_1", true},      Vector{GgmlType::kQ2_K, "q2_K", false},
+    Vector{GgmlType::kQ3_K, "q3_K", false},     Vector{GgmlType::kQ4_K, "q4_K", false},
+    Vector{GgmlType::kQ5_K, "q5_K", false},     Vector{GgmlType::kQ6_K, "q6_K", false},
+    Vector{GgmlType::kIQ4_NL, "iq4_nl", false}, Vector{GgmlType::kIQ4_XS, "iq4_xs", false},
+    Vector{GgmlType::kMXFP4, "mxfp4", false},
 };
 
 std::vector<std::byte> read_data(const std::string& name) {
@@ -106,8 +109,19 @@ TEST(Quant, KnowsWhichTypesItComputes) {
     EXPECT_TRUE(is_computable(vector.type)) << vector.file;
   EXPECT_TRUE(is_computable(GgmlType::kF32));
   for (GgmlType type :
-       {GgmlType::kF64, GgmlType::kI32, GgmlType::kQ8_K, GgmlType::kIQ4_NL, GgmlType::kMXFP4}) {
+       {GgmlType::kF64, GgmlType::kI32, GgmlType::kQ8_K, GgmlType::kIQ3_S, GgmlType::kNVFP4}) {
     EXPECT_FALSE(is_computable(type)) << ggml_type_info(type).name;
+  }
+}
+
+TEST(Quant, ReachesEveryPowerOfTwoOfMxfp4) {
+  for (int e = 0; e < 256; e++) {
+    std::array<std::byte, 17> block;
+    block.fill(std::byte{0x11});  // a half as four bits of float
+    block[0] = static_cast<std::byte>(e);
+    std::array<float, 32> out;
+    dequantize_row(GgmlType::kMXFP4, block.data(), 32, out.data());
+    EXPECT_EQ(out[0], std::ldexp(1.0, e - 128)) << e;
   }
 }
 
