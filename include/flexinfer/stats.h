@@ -10,7 +10,7 @@ namespace flexinfer {
 struct LayerPlan {
   int layer = 0;  // the output head is the last one
   uint64_t locked_bytes = 0;
-  uint64_t streamed_bytes = 0;
+  uint64_t streamed_bytes = 0;  // for each token; of experts, the share that a token chooses
 };
 
 // The memory of a run and what it means for its speed. The parts add up to at most budget_bytes.
@@ -23,8 +23,8 @@ struct PlanSummary {
   uint64_t slot_bytes = 0;            // buffers of reads in flight
   uint64_t kv_cache_bytes = 0;
   uint64_t activation_bytes = 0;
-  uint64_t process_bytes = 0;  // program, libraries, tokenizer, page tables
-  uint64_t streamed_bytes_per_sweep = 0;
+  uint64_t process_bytes = 0;             // program, libraries, tokenizer, page tables
+  uint64_t streamed_bytes_per_sweep = 0;  // for a token; of experts, what it can be expected to choose
   int64_t context_length = 0;
   int64_t batch = 0;
   bool context_reduced =

@@ -72,7 +72,7 @@ Status MappedSource::read_embedding_rows(std::span<const int32_t> rows, std::byt
 }
 
 ReadStats MappedSource::stats() const {
-  return {storage_bytes_read() - bytes_read_before_, 0, 0};
+  return {.bytes_read = storage_bytes_read() - bytes_read_before_};
 }
 
 }  // namespace flexinfer

@@ -19,6 +19,7 @@ class MappedSource final : public WeightSource {
   ~MappedSource() override;
 
   void begin_sweep(const SweepOptions&) override {}
+  Status choose_experts(size_t, std::span<const int32_t>) override { return {}; }
   Result<WeightLease> acquire(size_t step, int64_t row_begin) override;
   Status read_embedding_rows(std::span<const int32_t> rows, std::byte* out) override;
   // Bytes this process has caused to be read from disk since creation, by the kernel's own account; no

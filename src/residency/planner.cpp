@@ -3,8 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <numeric>
+#include <cmath>
 
 #include "base/bytes.h"
 
@@ -47,7 +46,8 @@ uint64_t sweep_arena_bytes(const WeightSchedule& schedule) {
   return total;
 }
 
-// One layer, or the output head: the steps [begin, end) of the schedule.
+// One layer, or the output head: the steps [begin, end) of the schedule, of which those that every sweep uses
+// count; experts are kept when all of these are.
 struct Group {
   size_t begin = 0;
   size_t end = 0;
@@ -60,7 +60,10 @@ std::vector<Group> make_groups(const WeightSchedule& schedule) {
   std::vector<Group> groups;
   for (size_t i = 0; i < schedule.steps.size(); ++i) {
     const WeightStep& step = schedule.steps[i];
-    if (groups.empty() || schedule.steps[i - 1].layer != step.layer) groups.push_back({.begin = i});
+    if (step.is_expert()) continue;
+    if (groups.empty() || schedule.steps[groups.back().begin].layer != step.layer) {
+      groups.push_back({.begin = i});
+    }
     groups.back().end = i + 1;
     groups.back().bytes += step.extent.size;
     groups.back().arena_bytes += locked_cost(step, step.rows);
@@ -116,6 +119,7 @@ std::vector<size_t> preservation_order(const WeightSchedule& schedule, const Gro
   std::vector<size_t> attention;
   std::vector<size_t> ffn;
   for (size_t i = group.begin; i < group.end; ++i) {
+    if (schedule.steps[i].is_expert()) continue;
     (is_attention(schedule.steps[i].role) ? attention : ffn).push_back(i);
   }
   std::stable_sort(attention.begin(), attention.end(), [&](size_t a, size_t b) {
@@ -152,9 +156,10 @@ uint64_t lock_rows(const WeightSchedule& schedule, const std::vector<size_t>& or
 }
 
 // Page borders and whole rows leave a little of each share unspent: it goes round until no row fits any more.
-void spend_the_rest(const WeightSchedule& schedule, const std::vector<Group>& groups,
-                    const std::vector<std::vector<size_t>>& orders, uint64_t rest,
-                    std::vector<LockedRows>& locked) {
+// Returns what remains then.
+uint64_t spend_the_rest(const WeightSchedule& schedule, const std::vector<Group>& groups,
+                        const std::vector<std::vector<size_t>>& orders, uint64_t rest,
+                        std::vector<LockedRows>& locked) {
   for (uint64_t before = rest + 1; rest > 0 && rest < before;) {
     before = rest;
     for (size_t g = 0; g < groups.size() && rest > 0; ++g) {
@@ -164,10 +169,12 @@ void spend_the_rest(const WeightSchedule& schedule, const std::vector<Group>& gr
   }
   for (size_t g = 0; g < groups.size() && rest > 0; ++g)
     rest = lock_rows(schedule, orders[g], rest, locked);
+  return rest;
 }
 
-void choose_locked_rows(const WeightSchedule& schedule, const PlanRequest& request, uint64_t available,
-                        std::vector<LockedRows>& locked) {
+// Rows of the steps that every sweep uses. Returns what was not spent.
+uint64_t lock_dense_rows(const WeightSchedule& schedule, const PlanRequest& request, uint64_t available,
+                         std::vector<LockedRows>& locked) {
   locked.assign(schedule.steps.size(), {});
   const std::vector<Group> groups = make_groups(schedule);
   const std::vector<uint64_t> shares = request.lock == LockPolicy::kBalanced
@@ -180,7 +187,56 @@ void choose_locked_rows(const WeightSchedule& schedule, const PlanRequest& reque
     const uint64_t share = std::min(shares[g], rest);
     rest -= share - lock_rows(schedule, orders[g], share, locked);
   }
-  spend_the_rest(schedule, groups, orders, rest, locked);
+  return spend_the_rest(schedule, groups, orders, rest, locked);
+}
+
+bool dense_locked(const WeightSchedule& schedule, const std::vector<LockedRows>& locked) {
+  for (size_t i = 0; i < locked.size(); ++i) {
+    if (!schedule.steps[i].is_expert() && locked[i].rows < schedule.steps[i].rows) return false;
+  }
+  return true;
+}
+
+// Locks one expert, where it fits. Returns what is left.
+uint64_t lock_expert(const WeightSchedule& schedule, size_t first_step, uint64_t rest,
+                     std::vector<LockedRows>& locked) {
+  uint64_t cost = 0;
+  for (size_t i = first_step; i < first_step + kExpertMatrices; ++i)
+    cost += locked_cost(schedule.steps[i], schedule.steps[i].rows);
+  if (cost > rest) return rest;
+  for (size_t i = first_step; i < first_step + kExpertMatrices; ++i)
+    locked[i].rows = schedule.steps[i].rows;
+  return rest - cost;
+}
+
+// Whole experts: as many in every block, or the first blocks' for the comparison with balanced locking. The
+// ones that come first are computed first, while the chosen ones behind them are read. Returns what is left.
+uint64_t lock_experts(const WeightSchedule& schedule, LockPolicy policy, uint64_t rest,
+                      std::vector<LockedRows>& locked) {
+  if (policy == LockPolicy::kPrefix) {
+    for (const ExpertBlock& block : schedule.expert_blocks) {
+      for (int32_t expert = 0; expert < block.n_experts; ++expert)
+        rest = lock_expert(schedule, block.step_of(expert), rest, locked);
+    }
+    return rest;
+  }
+  int32_t most = 0;
+  for (const ExpertBlock& block : schedule.expert_blocks)
+    most = std::max(most, block.n_experts);
+  for (int32_t expert = 0; expert < most; ++expert) {
+    for (const ExpertBlock& block : schedule.expert_blocks) {
+      if (expert < block.n_experts) rest = lock_expert(schedule, block.step_of(expert), rest, locked);
+    }
+  }
+  return rest;
+}
+
+void choose_locked_rows(const WeightSchedule& schedule, const PlanRequest& request, uint64_t available,
+                        ResidencyPlan& plan) {
+  uint64_t rest = lock_dense_rows(schedule, request, available, plan.steps);
+  if (schedule.expert_blocks.empty() || !dense_locked(schedule, plan.steps)) return;
+  rest = lock_experts(schedule, request.lock, rest, plan.steps);
+  if (!schedule.tied_embedding) plan.embedding.rows = most_rows(schedule.embedding, 0, rest);
 }
 
 // Gives every locked run its place. Returns the bytes of the arena.
@@ -278,23 +334,31 @@ void lock_sweep(const WeightSchedule& schedule, uint64_t available, ResidencyPla
   }
 }
 
+// What a sweep of one token reads: all slices of the steps that every sweep uses, and their share of the
+// experts'.
+uint64_t expected_streamed_bytes(const WeightSchedule& schedule, const ResidencyPlan& plan) {
+  double total = 0;
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const WeightStep& step = schedule.steps[i];
+    for (const StreamedSlice& slice : streamed_slices(step, plan.steps[i].rows, plan.slot_size)) {
+      total += schedule.use_share(step) * static_cast<double>(slice.read.size);
+    }
+  }
+  return static_cast<uint64_t>(std::llround(total));
+}
+
 void stream_sweep(const WeightSchedule& schedule, const PlanRequest& request, uint64_t available,
                   ResidencyPlan& plan) {
   const uint64_t pool_bytes = std::clamp(request.slot_bytes, minimum_slot_bytes(schedule), available);
   if (request.lock == LockPolicy::kNone) {
     choose_slots(schedule, pool_bytes, plan);
   } else {
-    choose_locked_rows(schedule, request, available - pool_bytes, plan.steps);
+    choose_locked_rows(schedule, request, available - pool_bytes, plan);
     choose_slots(schedule, pool_bytes, plan);
     // What whole slots leave of their pool holds rows.
-    choose_locked_rows(schedule, request, available - plan.slot_bytes(), plan.steps);
+    choose_locked_rows(schedule, request, available - plan.slot_bytes(), plan);
   }
-  for (size_t i = 0; i < plan.steps.size(); ++i) {
-    for (const StreamedSlice& slice :
-         streamed_slices(schedule.steps[i], plan.steps[i].rows, plan.slot_size)) {
-      plan.streamed_bytes_per_sweep += slice.read.size;
-    }
-  }
+  plan.streamed_bytes_per_sweep = expected_streamed_bytes(schedule, plan);
 }
 
 }  // namespace

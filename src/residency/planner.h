@@ -4,7 +4,8 @@
 // The first rows of a matrix are the locked ones, so that compute can start on them while the rest arrives.
 // Balanced locking (the paper's second technique) leaves the same bytes to read in every layer; the output
 // head, which is no layer, keeps the same share of itself streamed as the layers do. Preservation (its third)
-// orders the tensors within a layer. Rows, not whole tensors, are the unit, so that any budget is filled.
+// orders the tensors within a layer. Rows, not whole tensors, are the unit, so that any budget is filled. Of
+// a mixture, what every token uses is locked first, then whole experts, the same number in every layer.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,9 @@ struct ResidencyPlan {
   uint64_t slot_size = 0;         // one slot, a multiple of the page size; 0 where nothing streams
   uint32_t n_slots = 0;
   uint64_t lookup_bytes = 0;  // buffer for reading rows of the embedding that are not (yet) in the arena
-  uint64_t streamed_bytes_per_sweep = 0;  // what is read for every sweep, page borders included
+  // What a sweep of one token reads, page borders included; of the experts, what a router without favourites
+  // would choose.
+  uint64_t streamed_bytes_per_sweep = 0;
 
   uint64_t slot_bytes() const { return slot_size * n_slots; }
   bool all_locked() const { return n_slots == 0; }

@@ -35,14 +35,19 @@ void add_streamed_slices(const WeightStep& step, uint32_t index, const LockedRow
   for (const StreamedSlice& slice : streamed_slices(step, locked.rows, slot_size)) {
     SweepRead read;
     read.step = index;
-    read.ordinal = sequence.n_streamed++;
     read.row_begin = slice.row_begin;
     read.row_end = slice.row_end;
     read.read = slice.read;
     read.required =
         step.extent.offset + static_cast<uint64_t>(slice.row_end) * step.row_bytes - slice.read.offset;
     sequence.reads.push_back(read);
+    if (!step.is_expert()) ++sequence.n_streamed;
   }
+}
+
+void begin_step(ReadSequence& sequence) {
+  sequence.first_read.push_back(static_cast<uint32_t>(sequence.reads.size()));
+  sequence.first_locked_piece.push_back(sequence.n_locked());
 }
 
 }  // namespace
@@ -54,16 +59,16 @@ ReadSequence make_read_sequence(const WeightSchedule& schedule, const ResidencyP
       sequence.head_begin = sequence.reads.size();
       sequence.n_streamed_before_head = sequence.n_streamed;
     }
-    sequence.first_locked_piece.push_back(sequence.n_locked());
+    begin_step(sequence);
     add_locked_pieces(schedule.steps[i], i, plan.steps[i], sequence);
     add_streamed_slices(schedule.steps[i], i, plan.steps[i], plan.slot_size, sequence);
   }
-  sequence.first_locked_piece.push_back(sequence.n_locked());
+  begin_step(sequence);
   if (!schedule.tied_embedding) {
     add_locked_pieces(schedule.embedding, static_cast<uint32_t>(schedule.steps.size()), plan.embedding,
                       sequence);
   }
-  sequence.first_locked_piece.push_back(sequence.n_locked());
+  begin_step(sequence);
   return sequence;
 }
 

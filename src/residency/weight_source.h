@@ -55,16 +55,25 @@ struct ReadStats {
   uint64_t bytes_read = 0;   // from disk, padding included
   uint64_t ahead_bytes = 0;  // of it, for a sweep that has not begun
   uint64_t stall_ns = 0;     // time acquire waited
+  // Experts that sweeps have chosen: in memory for good, and to be read.
+  uint64_t expert_hits = 0;
+  uint64_t expert_misses = 0;
 };
 
 // Used by one thread. A sweep acquires the steps in the schedule's order, each from row 0 up to its last row,
-// each lease beginning where the one before ended; the head only where the sweep has it.
+// each lease beginning where the one before ended; the head only where the sweep has it. Of an expert block,
+// the experts that were chosen, after they were.
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
 
   // Begins a sweep; no lease is open. One that was left in the middle (an error, a cancel) is forgotten.
   virtual void begin_sweep(const SweepOptions& options) = 0;
+
+  // Names the experts of a block that this sweep will use, in ascending order, each once: their reads begin.
+  // Each block of the schedule in turn, before the first of its steps is acquired; kUsage where it is not its
+  // turn.
+  virtual Status choose_experts(size_t block, std::span<const int32_t> experts) = 0;
 
   // Rows of a step from row_begin on, as many as lie together and are there; waits for the first. kIo /
   // kCorrupt of the failed read; kCancelled soon after the stop token asks; kUsage where the order is not the

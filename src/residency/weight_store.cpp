@@ -37,8 +37,10 @@ WeightStore::WeightStore(const WeightSchedule& schedule, const ResidencyPlan& pl
       plan_(plan),
       sequence_(make_read_sequence(schedule, plan)),
       lookahead_(lookahead),
+      experts_(schedule, plan),
       slots_(plan.n_slots),
       arena_reads_(std::min<size_t>(kArenaReadsInFlight, sequence_.n_locked())),
+      chosen_(schedule.steps.size()),
       reader_(std::move(reader)) {}
 
 WeightStore::~WeightStore() = default;
@@ -60,7 +62,8 @@ ReadStats WeightStore::stats() const {
     const ReadRequest& request = slots_[i % slots_.size()].request;
     if (request.state == ReadState::kDone) ahead_bytes += request.completed;
   }
-  return {reader_->bytes_read() + constant_bytes_read_, ahead_bytes, stall_ns_};
+  return {reader_->bytes_read() + constant_bytes_read_, ahead_bytes, stall_ns_, experts_.hits(),
+          experts_.misses()};
 }
 
 void WeightStore::begin_sweep(const SweepOptions& options) {
@@ -69,6 +72,8 @@ void WeightStore::begin_sweep(const SweepOptions& options) {
   ++sweep_number_;
   sweep_ = options;
   streams_left_ = options.with_head ? sequence_.n_streamed : sequence_.n_streamed_before_head;
+  blocks_decided_ = 0;
+  chosen_.assign(chosen_.size(), false);
   if (cursor_sweep_ < sweep_number_) {
     cursor_sweep_ = sweep_number_;
     cursor_ = 0;
@@ -104,6 +109,24 @@ void WeightStore::forget_pieces() {
   for (Slot& slot : arena_reads_)
     slot = Slot{};
   pieces_issued_ = pieces_arrived_;
+}
+
+Status WeightStore::choose_experts(size_t block, std::span<const int32_t> experts) {
+  if (sweep_number_ == 0 || block != static_cast<size_t>(blocks_decided_)) {
+    return make_error(ErrorCode::kUsage,
+                      fmt::format("expert block {} was chosen from out of the sweep's order", block));
+  }
+  for (const int32_t expert : experts) {
+    const size_t first = schedule_.expert_blocks[block].step_of(expert);
+    for (size_t step = first; step < first + kExpertMatrices; ++step) {
+      chosen_[step] = true;
+      streams_left_ += sequence_.n_streamed_of(step);
+    }
+  }
+  ++blocks_decided_;
+  experts_.note_choice(block, experts);
+  if (lookahead_ == Lookahead::kSweep) issue_reads(schedule_.steps.size());
+  return {};
 }
 
 Result<WeightLease> WeightStore::acquire(size_t step, int64_t row_begin) {
@@ -210,8 +233,14 @@ void WeightStore::issue_reads(size_t through_step) {
   reader_->flush();
 }
 
-// Issues the read at the cursor and moves on; false where it must wait: for a slot, for a read into the arena
-// to land, or for the decision of a coming sweep.
+// Whether the sweep of the cursor has yet to choose between this step's expert and others.
+bool WeightStore::undecided(const WeightStep& step) const {
+  return step.is_expert() && (cursor_sweep_ != sweep_number_ || step.block >= blocks_decided_);
+}
+
+// Issues the read at the cursor, or passes over that of an expert that was not chosen, and moves on; false
+// where it must wait: for a slot, for a read into the arena to land, or for the decision of a router or a
+// coming sweep.
 bool WeightStore::issue_next(size_t through_step) {
   const bool in_current = cursor_sweep_ == sweep_number_;
   const size_t end = in_current && !sweep_.with_head ? sequence_.head_begin : sequence_.reads.size();
@@ -224,6 +253,14 @@ bool WeightStore::issue_next(size_t through_step) {
   if (!in_current && cursor_ >= sequence_.head_begin) return false;  // not known yet whether it will be used
   const SweepRead& read = sequence_.reads[cursor_];
   if (read.step > through_step) return false;
+  if (!read.locked && read.step < schedule_.steps.size()) {
+    const WeightStep& step = schedule_.steps[read.step];
+    if (undecided(step)) return false;
+    if (step.is_expert() && !chosen_[read.step]) {
+      ++cursor_;
+      return true;
+    }
+  }
   if (!(read.locked ? issue_locked(cursor_) : issue_streamed(cursor_))) return false;
   ++cursor_;
   return true;

@@ -3,8 +3,9 @@
 //
 // Reads are issued in the order in which compute will acquire them, so both kinds are first-in first-out:
 // read i of the streamed ones goes to slot i mod n_slots. A slot is read into again as soon as its lease
-// ends. The thread that computes also owns the reader: a submission costs microseconds, and there is nothing
-// to lock.
+// ends. An expert's reads are issued once it is chosen: nothing behind a block that has yet to choose is
+// streamed, so the order of the reads stays that of their use. The thread that computes also owns the reader:
+// a submission costs microseconds, and there is nothing to lock.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,7 @@
 #include "base/page_buffer.h"
 #include "io/async_reader.h"
 #include "io/file.h"
+#include "residency/locked_experts.h"
 #include "residency/planner.h"
 #include "residency/read_sequence.h"
 #include "residency/weight_source.h"
@@ -45,6 +47,7 @@ class WeightStore final : public WeightSource {
   ~WeightStore() override;
 
   void begin_sweep(const SweepOptions& options) override;
+  Status choose_experts(size_t block, std::span<const int32_t> experts) override;
   Result<WeightLease> acquire(size_t step, int64_t row_begin) override;
   Status read_embedding_rows(std::span<const int32_t> rows, std::byte* out) override;
   ReadStats stats() const override;
@@ -73,6 +76,7 @@ class WeightStore final : public WeightSource {
 
   void issue_reads(size_t through_step);
   bool issue_next(size_t through_step);
+  bool undecided(const WeightStep& step) const;
   bool issue_locked(size_t read);
   bool issue_streamed(size_t read);
   void start(Slot& slot, size_t read, std::byte* destination);
@@ -91,6 +95,7 @@ class WeightStore final : public WeightSource {
   const ResidencyPlan plan_;
   const ReadSequence sequence_;
   const Lookahead lookahead_;
+  LockedExperts experts_;
   PageBuffer arena_;
   PageBuffer slot_memory_;
   PageBuffer lookup_memory_;
@@ -103,10 +108,12 @@ class WeightStore final : public WeightSource {
   uint32_t pieces_arrived_ = 0;    // all before this one are there
 
   SweepOptions sweep_;
-  uint64_t sweep_number_ = 0;  // of the sweep that computes; 0 before the first
-  uint64_t cursor_sweep_ = 1;  // the sweep of the next read to issue: this one or the next
-  size_t cursor_ = 0;          // its index in the sequence
-  uint32_t streams_left_ = 0;  // streamed reads that this sweep has yet to acquire
+  uint64_t sweep_number_ = 0;   // of the sweep that computes; 0 before the first
+  uint64_t cursor_sweep_ = 1;   // the sweep of the next read to issue: this one or the next
+  size_t cursor_ = 0;           // its index in the sequence
+  uint32_t streams_left_ = 0;   // streamed reads that this sweep is known to use and has yet to acquire
+  int32_t blocks_decided_ = 0;  // expert blocks whose experts this sweep has chosen
+  std::vector<bool> chosen_;    // by step: an expert's that this sweep has chosen
 
   uint64_t constant_bytes_read_ = 0;
   uint64_t stall_ns_ = 0;

@@ -20,6 +20,7 @@ constexpr uint64_t kProgramBytes = 12 * kMiB;
 constexpr uint64_t kThreadBytes = 128 * kKiB;  // touched stack and kernel stack of a thread
 constexpr uint64_t kReadBytes = 128;           // bookkeeping of one read of the first sweep
 constexpr uint64_t kReadLength = kMiB;
+constexpr uint64_t kStepBytes = 256;   // of one matrix of the schedule, and of the read that ends in it
 constexpr uint64_t kHeaderFactor = 3;  // metadata in memory, and the allocator's slack, per byte in the file
 constexpr uint64_t kSafetyBytes = 2 * kMiB;  // what may come on top of what is resident now
 constexpr int kMostThreads = 1024;
@@ -27,11 +28,13 @@ constexpr int kMostThreads = 1024;
 // What the process takes apart from weights, cache and activations. An estimate from the model's own sizes,
 // so that the same model gives the same plan; what is resident already counts where it is more (a host
 // program may be large).
-uint64_t estimate_program_bytes(const GgufFile& file, const Vocabulary::Impl& vocabulary, int n_threads) {
+uint64_t estimate_program_bytes(const GgufFile& file, const Model& model, const Vocabulary::Impl& vocabulary,
+                                int n_threads) {
   const uint64_t header_bytes = file.file_bytes() - std::min(file.file_bytes(), file.tensor_bytes());
   const uint64_t estimate = kProgramBytes + vocabulary.tokenizer->resident_bytes() +
                             kHeaderFactor * header_bytes + static_cast<uint64_t>(n_threads) * kThreadBytes +
-                            file.tensor_bytes() / kReadLength * kReadBytes;
+                            file.tensor_bytes() / kReadLength * kReadBytes +
+                            model.schedule.steps.size() * kStepBytes;
   return align_up(std::max(estimate, resident_bytes() + kSafetyBytes), 64 * kKiB);
 }
 
@@ -72,7 +75,7 @@ Result<Engine> Engine::open(const std::string& model_path, const EngineOptions& 
   EngineOptions chosen = options;
   if (chosen.n_threads == 0) chosen.n_threads = available_processors();
   if (chosen.budget_bytes == 0) chosen.budget_bytes = default_budget();
-  impl->inputs.program_bytes = estimate_program_bytes(file, *vocabulary, chosen.n_threads);
+  impl->inputs.program_bytes = estimate_program_bytes(file, impl->model, *vocabulary, chosen.n_threads);
   impl->inputs.profile = machine_profile(model_path);
   FLEX_TRY(impl->plan, plan_memory(impl->model, chosen, impl->inputs));
   const int64_t trained = impl->model.hyperparameters.context_length;

@@ -164,7 +164,8 @@ void summarise_layers(const Model& model, const ResidencyPlan& residency, PlanSu
     const uint64_t locked = static_cast<uint64_t>(residency.steps[i].rows) * step.row_bytes;
     layer.layer = step.layer;
     layer.locked_bytes += locked;
-    layer.streamed_bytes += step.extent.size - locked;
+    const auto streamed = static_cast<double>(step.extent.size - locked);
+    layer.streamed_bytes += static_cast<uint64_t>(std::llround(model.schedule.use_share(step) * streamed));
   }
 }
 
@@ -206,14 +207,15 @@ tl::unexpected<Error> too_small(const Model& model, const EngineOptions& options
 }  // namespace
 
 void estimate_speed(const Model& model, const MachineProfile& machine, PlanSummary& summary) {
-  uint64_t swept_bytes = 0;
+  double swept_bytes = 0;
   double multiply_adds = 0;
   for (const WeightStep& step : model.schedule.steps) {
-    swept_bytes += step.extent.size;
-    multiply_adds += static_cast<double>(step.rows) * static_cast<double>(step.cols);
+    const double share = model.schedule.use_share(step);
+    swept_bytes += share * static_cast<double>(step.extent.size);
+    multiply_adds += share * static_cast<double>(step.rows) * static_cast<double>(step.cols);
   }
   const double disk = static_cast<double>(summary.streamed_bytes_per_sweep) / machine.disk_bytes_per_second;
-  const double memory = static_cast<double>(swept_bytes) / machine.memory_bytes_per_second;
+  const double memory = swept_bytes / machine.memory_bytes_per_second;
   const double compute = multiply_adds / machine.multiply_adds_per_second;
   const double bound = std::max({disk, memory, compute, 1e-9});
   summary.limit = bound == disk ? "disk" : bound == memory ? "memory" : "compute";

@@ -36,11 +36,31 @@ void MemorySource::begin_sweep(const SweepOptions& options) {
   sweeps_.push_back(options);
   acquired_.clear();
   next_row_ = 0;
+  n_blocks_chosen_ = 0;
+  skipped_.assign(model_.schedule.steps.size(), false);
+  for (size_t step = 0; step < skipped_.size(); ++step)
+    skipped_[step] = model_.schedule.steps[step].is_expert();
+}
+
+Status MemorySource::choose_experts(size_t block, std::span<const int32_t> experts) {
+  if (block != n_blocks_chosen_++) return make_error(ErrorCode::kUsage, "experts chosen out of order");
+  for (const int32_t expert : experts) {
+    const size_t first = model_.schedule.expert_blocks[block].step_of(expert);
+    std::fill_n(skipped_.begin() + static_cast<std::ptrdiff_t>(first), kExpertMatrices, false);
+  }
+  return {};
+}
+
+size_t MemorySource::next_step() const {
+  size_t step = acquired_.empty() ? 0 : acquired_.back() + 1;
+  while (step < skipped_.size() && skipped_[step])
+    ++step;
+  return step;
 }
 
 Result<WeightLease> MemorySource::acquire(size_t step, int64_t row_begin) {
   const bool continues = !acquired_.empty() && next_row_ < model_.schedule.steps[acquired_.back()].rows;
-  const size_t expected = acquired_.empty() ? 0 : acquired_.back() + (continues ? 0 : 1);
+  const size_t expected = continues ? acquired_.back() : next_step();
   if (step != expected || row_begin != (continues ? next_row_ : 0)) {
     return make_error(ErrorCode::kUsage, "weights were asked for out of order");
   }

@@ -29,6 +29,7 @@ class MemorySource final : public WeightSource {
   int n_leases() const { return n_leases_; }                         // held now
 
   void begin_sweep(const SweepOptions& options) override;
+  Status choose_experts(size_t block, std::span<const int32_t> experts) override;
   Result<WeightLease> acquire(size_t step, int64_t row_begin) override;
   Status read_embedding_rows(std::span<const int32_t> rows, std::byte* out) override;
   ReadStats stats() const override { return {}; }
@@ -37,6 +38,8 @@ class MemorySource final : public WeightSource {
   void release(uint32_t slot) override;
 
  private:
+  size_t next_step() const;
+
   struct Failure {
     size_t step;
     int64_t row;
@@ -52,6 +55,8 @@ class MemorySource final : public WeightSource {
   std::vector<SweepOptions> sweeps_;
   std::vector<size_t> acquired_;
   int64_t next_row_ = 0;
+  size_t n_blocks_chosen_ = 0;  // in the last sweep
+  std::vector<bool> skipped_;   // by step: an expert's that the sweep has not chosen
   int n_leases_ = 0;
 };
 

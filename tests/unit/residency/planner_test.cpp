@@ -58,7 +58,7 @@ std::vector<LayerBytes> layer_bytes(const WeightSchedule& schedule, const Reside
 }
 
 RC_GTEST_PROP(Planner, TakesNoMoreThanItWasGiven, ()) {
-  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  const WeightSchedule schedule = make_schedule(draw_dense_or_mixture(kMostLayers, kMostHidden));
   const PlanRequest request = draw_request(schedule);
   RC_ASSERT(taken(plan_residency(schedule, request).value()) <= request.weight_bytes);
 }
@@ -75,7 +75,7 @@ RC_GTEST_PROP(Planner, LeavesNoRoomForAnotherRow, ()) {
 }
 
 RC_GTEST_PROP(Planner, LocksOrStreamsEveryRowExactlyOnce, ()) {
-  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  const WeightSchedule schedule = make_schedule(draw_dense_or_mixture(kMostLayers, kMostHidden));
   const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
   RC_ASSERT(plan.steps.size() == schedule.steps.size());
   for (size_t i = 0; i < plan.steps.size(); ++i) {
@@ -91,7 +91,7 @@ RC_GTEST_PROP(Planner, LocksOrStreamsEveryRowExactlyOnce, ()) {
 }
 
 RC_GTEST_PROP(Planner, CutsSlicesThatFitTheirSlotsOnPageBorders, ()) {
-  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  const WeightSchedule schedule = make_schedule(draw_dense_or_mixture(kMostLayers, kMostHidden));
   const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
   RC_ASSERT(plan.slot_size % kPageBytes == 0);
   for (size_t i = 0; i < plan.steps.size(); ++i) {
@@ -121,7 +121,7 @@ RC_GTEST_PROP(Planner, CountsTheBytesOfASweep, ()) {
 }
 
 RC_GTEST_PROP(Planner, LaysLockedRunsApartAndAlignedWithTheFile, ()) {
-  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  const WeightSchedule schedule = make_schedule(draw_dense_or_mixture(kMostLayers, kMostHidden));
   const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
   std::map<uint64_t, uint64_t> runs;  // the pages that direct reads write, by where they begin
   auto add = [&](const WeightStep& step, const LockedRows& locked) {
@@ -291,7 +291,7 @@ RC_GTEST_PROP(Planner, FlexibleKeepsWholeFfnMatricesThenAttention, ()) {
 }
 
 RC_GTEST_PROP(Planner, LocksEverythingThatFits, ()) {
-  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  const WeightSchedule schedule = make_schedule(draw_dense_or_mixture(kMostLayers, kMostHidden));
   PlanRequest request = draw_request(schedule);
   if (request.lock == LockPolicy::kNone) request.lock = LockPolicy::kPrefix;
   request.weight_bytes = full_weight_bytes(schedule);
@@ -333,6 +333,74 @@ RC_GTEST_PROP(Planner, StreamsNoMoreFromALargerBudget, ()) {
   RC_LOG() << smaller.streamed_bytes_per_sweep << " then " << larger.streamed_bytes_per_sweep << ", borders "
            << borders;
   RC_ASSERT(larger.streamed_bytes_per_sweep <= smaller.streamed_bytes_per_sweep + borders);
+}
+
+uint64_t expert_bytes(const WeightSchedule& schedule, const ExpertBlock& block, int32_t expert) {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < kExpertMatrices; ++i)
+    bytes += page_cover(schedule.steps[block.step_of(expert) + i].extent).size;
+  return bytes;
+}
+
+int32_t n_locked_experts(const WeightSchedule& schedule, const ResidencyPlan& plan,
+                         const ExpertBlock& block) {
+  int32_t n = 0;
+  for (int32_t expert = 0; expert < block.n_experts; ++expert) {
+    const size_t first = block.step_of(expert);
+    const bool locked = plan.steps[first].rows > 0;
+    for (size_t step = first; step < first + kExpertMatrices; ++step)
+      RC_ASSERT(plan.steps[step].rows == (locked ? schedule.steps[step].rows : 0));
+    if (locked) ++n;
+  }
+  return n;
+}
+
+RC_GTEST_PROP(Planner, LocksWholeExpertsAndOnlyBehindEverythingElse, ()) {
+  const WeightSchedule schedule = make_schedule(draw_mixture(kMostLayers, kMostHidden / 4));
+  const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
+  int32_t n_experts = 0;
+  for (const ExpertBlock& block : schedule.expert_blocks)
+    n_experts += n_locked_experts(schedule, plan, block);
+  if (n_experts == 0) return;
+  for (size_t i = 0; i < plan.steps.size(); ++i)
+    RC_ASSERT(schedule.steps[i].is_expert() || whole(schedule, plan, i));
+}
+
+RC_GTEST_PROP(Planner, LocksAsManyExpertsInEveryLayerAsFit, ()) {
+  Shape shape = draw_mixture(kMostLayers, kMostHidden / 4);
+  shape.alike = true;
+  const WeightSchedule schedule = make_schedule(shape);
+  PlanRequest request = draw_request(schedule);
+  request.lock = LockPolicy::kBalanced;
+  const ResidencyPlan plan = plan_residency(schedule, request).value();
+  int32_t fewest = shape.n_experts;
+  int32_t most = 0;
+  uint64_t largest = 0;
+  for (const ExpertBlock& block : schedule.expert_blocks) {
+    const int32_t n = n_locked_experts(schedule, plan, block);
+    fewest = std::min(fewest, n);
+    most = std::max(most, n);
+    for (int32_t expert = 0; expert < block.n_experts; ++expert)
+      largest = std::max(largest, expert_bytes(schedule, block, expert));
+  }
+  RC_ASSERT(most - fewest <= 1);
+  if (most == 0 || fewest == shape.n_experts) return;
+  const uint64_t embedding = schedule.tied_embedding ? 0 : page_cover(schedule.embedding.extent).size;
+  RC_ASSERT(request.weight_bytes - taken(plan) <
+            std::max(row_cost(schedule), largest - std::min(largest, embedding)));
+}
+
+TEST(Planner, ExpectsOfTheExpertsTheShareThatATokenChooses) {
+  const WeightSchedule schedule = make_schedule({.n_experts = 8, .n_experts_used = 2, .aligned = true});
+  const PlanRequest request{minimum_weight_bytes(schedule), 0, LockPolicy::kNone, Preservation::kFlexible};
+  const ResidencyPlan plan = plan_residency(schedule, request).value();
+  double dense = 0;
+  double experts = 0;
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    for (const StreamedSlice& slice : slices(schedule, plan, i))
+      (schedule.steps[i].is_expert() ? experts : dense) += static_cast<double>(slice.read.size);
+  }
+  EXPECT_NEAR(static_cast<double>(plan.streamed_bytes_per_sweep), dense + experts / 4, 1);
 }
 
 TEST(Planner, RefusesLessThanTheBuffersTake) {

@@ -4,6 +4,8 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
+#include <cmath>
+
 #include "unit/residency/schedule_maker.h"
 
 namespace flexinfer {
@@ -17,7 +19,7 @@ const WeightStep& step_of(const WeightSchedule& schedule, const SweepRead& read)
 }
 
 RC_GTEST_PROP(ReadSequence, KeepsTheOrderOfUse, ()) {
-  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  const WeightSchedule schedule = make_schedule(draw_dense_or_mixture(kMostLayers, kMostHidden));
   const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
   const ReadSequence sequence = make_read_sequence(schedule, plan);
   uint32_t n_locked = 0;
@@ -25,13 +27,18 @@ RC_GTEST_PROP(ReadSequence, KeepsTheOrderOfUse, ()) {
   for (size_t i = 0; i < sequence.reads.size(); ++i) {
     const SweepRead& read = sequence.reads[i];
     RC_ASSERT((i < sequence.head_begin) == (read.step < schedule.head_step()));
-    RC_ASSERT(read.ordinal == (read.locked ? n_locked : n_streamed));
+    RC_ASSERT(sequence.first_read[read.step] <= i && i < sequence.first_read[read.step + 1]);
     if (read.locked) {
+      RC_ASSERT(read.ordinal == n_locked);
       RC_ASSERT(sequence.first_locked_piece[read.step] <= n_locked);
       RC_ASSERT(n_locked < sequence.first_locked_piece[read.step + 1]);
       RC_ASSERT(sequence.locked_reads[n_locked] == i);
     }
-    ++(read.locked ? n_locked : n_streamed);
+    if (read.locked) {
+      ++n_locked;
+    } else if (!step_of(schedule, read).is_expert()) {
+      ++n_streamed;
+    }
     if (i == 0) continue;
     const SweepRead& before = sequence.reads[i - 1];
     RC_ASSERT(before.step < read.step || (before.step == read.step && before.row_end <= read.row_end));
@@ -42,7 +49,7 @@ RC_GTEST_PROP(ReadSequence, KeepsTheOrderOfUse, ()) {
 }
 
 RC_GTEST_PROP(ReadSequence, CoversEveryLockedRunExactlyOnce, ()) {
-  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  const WeightSchedule schedule = make_schedule(draw_dense_or_mixture(kMostLayers, kMostHidden));
   const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
   const ReadSequence sequence = make_read_sequence(schedule, plan);
   std::vector<uint64_t> arrived(schedule.steps.size() + 1);  // bytes of each step's cover
@@ -71,27 +78,31 @@ RC_GTEST_PROP(ReadSequence, CoversEveryLockedRunExactlyOnce, ()) {
 }
 
 RC_GTEST_PROP(ReadSequence, StreamsTheSlicesOfThePlan, ()) {
-  const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
+  const WeightSchedule schedule = make_schedule(draw_dense_or_mixture(kMostLayers, kMostHidden));
   const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
   const ReadSequence sequence = make_read_sequence(schedule, plan);
   std::vector<int64_t> next;
   for (const LockedRows& locked : plan.steps)
     next.push_back(locked.rows);
-  uint64_t bytes = 0;
+  double bytes = 0;
+  std::vector<uint32_t> n_of(schedule.steps.size());
   uint32_t n_before_head = 0;
   for (const SweepRead& read : sequence.reads) {
     if (read.locked) continue;
     const WeightStep& step = step_of(schedule, read);
     RC_ASSERT(read.row_begin == next[read.step]);
     next[read.step] = read.row_end;
-    bytes += read.read.size;
-    if (read.step < schedule.head_step()) ++n_before_head;
+    bytes += schedule.use_share(step) * static_cast<double>(read.read.size);
+    ++n_of[read.step];
+    if (read.step < schedule.head_step() && !step.is_expert()) ++n_before_head;
     RC_ASSERT(read.read.offset + read.required ==
               step.extent.offset + static_cast<uint64_t>(read.row_end) * step.row_bytes);
   }
-  for (size_t i = 0; i < next.size(); ++i)
+  for (size_t i = 0; i < next.size(); ++i) {
     RC_ASSERT(next[i] == schedule.steps[i].rows);
-  RC_ASSERT(bytes == plan.streamed_bytes_per_sweep);
+    RC_ASSERT(n_of[i] == sequence.n_streamed_of(i));
+  }
+  RC_ASSERT(static_cast<uint64_t>(std::llround(bytes)) == plan.streamed_bytes_per_sweep);
   RC_ASSERT(n_before_head == sequence.n_streamed_before_head);
 }
 

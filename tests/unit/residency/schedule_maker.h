@@ -29,6 +29,8 @@ struct Shape {
   int64_t vocab = 700;
   int64_t group_size = 4;  // query heads that share a key-value head
   uint32_t n_files = 1;
+  int32_t n_experts = 0;  // of each layer's FFN; 0: it has none
+  int32_t n_experts_used = 1;
   bool tied = false;
   bool alike = false;    // every layer has the types of the first
   bool aligned = false;  // tensors lie at multiples of 32, else at any byte
@@ -52,6 +54,7 @@ class ScheduleMaker {
     WeightSchedule schedule;
     schedule.n_layers = shape_.n_layers;
     schedule.tied_embedding = shape_.tied;
+    schedule.n_experts_used = shape_.n_experts_used;
     if (!shape_.tied) schedule.embedding = matrix(0, Role::kTokenEmbedding, shape_.vocab, shape_.hidden);
     for (int layer = 0; layer < shape_.n_layers; ++layer)
       add_layer(layer, schedule);
@@ -92,7 +95,6 @@ class ScheduleMaker {
 
   void add_layer(int layer, WeightSchedule& schedule) {
     const int64_t hidden = shape_.hidden;
-    const int64_t ffn = 3 * hidden;
     if (!shape_.alike) draw_types();
     schedule.constants.push_back({"norm", GgmlType::kF32, hidden, place(static_cast<uint64_t>(hidden) * 4)});
     auto add = [&](Role role, int64_t rows, int64_t cols) {
@@ -102,15 +104,42 @@ class ScheduleMaker {
     add(Role::kAttentionK, std::max<int64_t>(1, hidden / shape_.group_size), hidden);
     add(Role::kAttentionV, std::max<int64_t>(1, hidden / shape_.group_size), hidden);
     add(Role::kAttentionOutput, hidden, hidden);
+    if (shape_.n_experts > 0) {
+      add(Role::kRouter, shape_.n_experts, hidden);
+      add_experts(layer, schedule);
+      return;
+    }
+    const int64_t ffn = 3 * hidden;
     add(Role::kFfnGate, ffn, hidden);
     add(Role::kFfnUp, ffn, hidden);
     add(Role::kFfnDown, hidden, ffn);
   }
 
+  // Three tensors, each with all experts.
+  void add_experts(int layer, WeightSchedule& schedule) {
+    const int64_t n = shape_.n_experts;
+    const int64_t hidden = shape_.hidden;
+    const int64_t ffn = 2 * hidden;
+    const std::array tensors = {matrix(layer, Role::kFfnGate, n * ffn, hidden),
+                                matrix(layer, Role::kFfnUp, n * ffn, hidden),
+                                matrix(layer, Role::kFfnDown, n * hidden, ffn)};
+    const auto block = static_cast<int32_t>(schedule.expert_blocks.size());
+    schedule.expert_blocks.push_back({schedule.steps.size(), shape_.n_experts});
+    for (int32_t expert = 0; expert < n; ++expert) {
+      for (WeightStep step : tensors) {
+        step.block = block;
+        step.rows /= n;
+        step.extent.size /= static_cast<uint64_t>(n);
+        step.extent.offset += static_cast<uint64_t>(expert) * step.extent.size;
+        schedule.steps.push_back(step);
+      }
+    }
+  }
+
   const Shape shape_;
   std::mt19937 random_;
   std::vector<uint64_t> ends_;  // of what has been placed in each file
-  std::array<GgmlType, 9> types_{};
+  std::array<GgmlType, 10> types_{};
 };
 
 inline WeightSchedule make_schedule(const Shape& shape) {
@@ -137,6 +166,21 @@ inline Shape draw_shape(int most_layers, int64_t most_hidden) {
   RC_LOG() << "shape: ";
   showValue(shape, RC_LOG());
   return shape;
+}
+
+// One whose layers have experts.
+inline Shape draw_mixture(int most_layers, int64_t most_hidden) {
+  Shape shape = draw_shape(most_layers, most_hidden);
+  shape.n_experts = draw(1, 6);
+  shape.n_experts_used = draw(1, shape.n_experts);
+  RC_LOG() << "with experts: ";
+  showValue(shape, RC_LOG());
+  return shape;
+}
+
+inline Shape draw_dense_or_mixture(int most_layers, int64_t most_hidden) {
+  return *rc::gen::arbitrary<bool>() ? draw_mixture(most_layers, most_hidden)
+                                     : draw_shape(most_layers, most_hidden);
 }
 
 // Any budget from the smallest that works to a little more than enough.

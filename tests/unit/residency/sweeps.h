@@ -98,14 +98,43 @@ inline Status check_lease(const MadeWeights& weights, const HeldLease& held) {
                     "wrong bytes in " + step.name + " from row " + std::to_string(held.lease.row_begin()));
 }
 
-// A whole sweep. The last `n_held` leases stay open behind the one in use, and are compared again at their
-// end.
+// What the router of a made-up mixture chooses in a sweep: some of the experts of each block.
+using Choices = std::vector<std::vector<int32_t>>;
+
+inline Choices some_experts(const WeightSchedule& schedule, uint32_t seed) {
+  Choices choices;
+  std::mt19937 random(seed);
+  for (const ExpertBlock& block : schedule.expert_blocks) {
+    std::vector<int32_t>& chosen = choices.emplace_back();
+    for (int32_t expert = 0; expert < block.n_experts; ++expert) {
+      if (random() % 2 == 0) chosen.push_back(expert);
+    }
+  }
+  return choices;
+}
+
+inline bool is_chosen(const WeightSchedule& schedule, const Choices& choices, size_t step) {
+  if (!schedule.steps[step].is_expert()) return true;
+  const auto block = static_cast<size_t>(schedule.steps[step].block);
+  const auto expert =
+      static_cast<int32_t>((step - schedule.expert_blocks[block].first_step) / kExpertMatrices);
+  return std::ranges::count(choices[block], expert) > 0;
+}
+
+// A whole sweep of a model without experts, or with these. The last `n_held` leases stay open behind the one
+// in use, and are compared again at their end.
 inline Status sweep(WeightSource& source, const MadeWeights& weights, const SweepOptions& options = {},
-                    size_t n_held = 0) {
+                    size_t n_held = 0, const Choices& choices = {}) {
   source.begin_sweep(options);
   const WeightSchedule& schedule = weights.schedule();
   std::deque<HeldLease> held;
+  size_t block = 0;
   for (size_t step = 0; step < schedule.steps.size() - (options.with_head ? 0 : 1); ++step) {
+    if (block < choices.size() && step == schedule.expert_blocks[block].first_step) {
+      FLEX_CHECK(source.choose_experts(block, choices[block]));
+      ++block;
+    }
+    if (!is_chosen(schedule, choices, step)) continue;
     for (int64_t row = 0; row < schedule.steps[step].rows; row = held.back().lease.row_end()) {
       if (held.size() > n_held) {
         FLEX_CHECK(check_lease(weights, held.front()));
