@@ -1,12 +1,18 @@
-// flexinfer bench: speed under one or several budgets, beside the bound.
+// flexinfer bench: speed under one or several budgets, beside the bound. It times nothing itself: every
+// figure comes from a `flexinfer run` that anyone can repeat.
 #include <algorithm>
-#include <fstream>
+#include <array>
 #include <memory>
+#include <span>
 
+#include "bench_report.h"
 #include "command.h"
 #include "exit_status.h"
 #include "failure.h"
-#include "json.h"
+#include "interrupt.h"
+#include "memory_cgroup.h"
+#include "options.h"
+#include "output_file.h"
 #include "terminal.h"
 #include "work.h"
 
@@ -15,241 +21,187 @@ namespace {
 
 struct BenchOptions {
   std::string model;
-  EngineOptions engine;  // what all variants share
+  EngineOptions engine;  // what all rows share
   std::vector<BudgetItem> budgets;
   std::vector<IoMode> io = {EngineOptions{}.io};
   std::vector<LockPolicy> lock = {EngineOptions{}.lock};
   std::vector<Preservation> preserve = {EngineOptions{}.preserve};
-  int64_t prompt_tokens = 32;
-  int64_t decode_tokens = 16;
+  bool ablation = false;
+  bool limit_memory = false;
+  int64_t prompt_tokens = Workload{}.prompt_tokens;
+  int64_t decode_tokens = Workload{}.decode_tokens;
   int repeat = 3;
+  std::string csv_path;
+  std::string svg_path;
   OutputOptions output;
 };
 
 constexpr auto kExamples = R"(Examples:
   flexinfer bench model.gguf --budget 2GiB
   flexinfer bench model.gguf --budgets 25%,50%,100% --repeat 5
-  flexinfer bench model.gguf --budget 2GiB --lock balanced,prefix,none --io uring,mmap --json)";
+  flexinfer bench model.gguf --budget 2GiB --lock balanced,prefix,none --io uring,mmap --json
+  flexinfer bench model.gguf --ablation --budgets 25%,50%,75% --csv speed.csv --svg speed.svg)";
 
-struct Measurement {
-  double prefill_tok_s = 0;
-  double decode_tok_s = 0;
-  double predicted_decode_tok_s = 0;
-  double bound_decode_tok_s = 0;
-  double bytes_read_per_token = 0;
-  double stall_share = 0;
-  double peak_resident_bytes = 0;
+// The steps from the usual way to this engine's, each one technique more than the step before it; the last
+// three differ only in what they keep.
+struct Technique {
+  const char* name;
+  IoMode io;
+  LockPolicy lock;
+  Preservation preserve;
+};
+constexpr std::array kAblation = {
+    Technique{"mmap", IoMode::kMmap, LockPolicy::kBalanced, Preservation::kFlexible},
+    Technique{"synchronous", IoMode::kSync, LockPolicy::kNone, Preservation::kFlexible},
+    Technique{"asynchronous", IoMode::kAuto, LockPolicy::kNone, Preservation::kFlexible},
+    Technique{"prefix locking", IoMode::kAuto, LockPolicy::kPrefix, Preservation::kFlexible},
+    Technique{"balanced, attention", IoMode::kAuto, LockPolicy::kBalanced, Preservation::kAttention},
+    Technique{"balanced, ffn", IoMode::kAuto, LockPolicy::kBalanced, Preservation::kFfn},
+    Technique{"balanced, flexible", IoMode::kAuto, LockPolicy::kBalanced, Preservation::kFlexible},
 };
 
-// One way of running the model, and what its repetitions gave; `error` where its budget is too small.
-struct Variant {
-  EngineOptions asked;
-  EngineOptions chosen;  // the same as asked until it has been measured
-  std::vector<std::string> notes;
-  std::vector<Measurement> measurements;
-  std::optional<Error> error;
-};
-
-std::vector<Variant> make_variants(const BenchOptions& options) {
-  std::vector<uint64_t> budgets = {options.engine.budget_bytes};
-  if (!options.budgets.empty()) {
-    uint64_t model_bytes = 0;
-    for (const auto& tensor : unwrap(inspect_model(options.model)).tensors)
-      model_bytes += tensor.size_bytes;
-    budgets = resolve_budgets(options.budgets, model_bytes);
+std::vector<uint64_t> budgets_of(const BenchOptions& options, uint64_t model_bytes) {
+  if (!options.budgets.empty()) return resolve_budgets(options.budgets, model_bytes);
+  if (options.ablation && options.engine.budget_bytes == 0) {
+    return resolve_budgets(unwrap(parse_budgets("25%,50%,75%")), model_bytes);
   }
-  std::vector<Variant> variants;
-  for (const uint64_t budget_bytes : budgets) {
-    for (const IoMode io : options.io) {
-      for (const LockPolicy lock : options.lock) {
-        for (const Preservation preserve : options.preserve) {
-          EngineOptions engine = options.engine;
-          engine.budget_bytes = budget_bytes;
-          engine.io = io;
-          engine.lock = lock;
-          engine.preserve = preserve;
-          variants.push_back(
-              {.asked = engine, .chosen = engine, .notes = {}, .measurements = {}, .error = {}});
-        }
-      }
+  return {options.engine.budget_bytes};
+}
+
+std::vector<Technique> techniques_of(const BenchOptions& options) {
+  if (options.ablation) return {kAblation.begin(), kAblation.end()};
+  std::vector<Technique> techniques;
+  for (const IoMode io : options.io) {
+    for (const LockPolicy lock : options.lock) {
+      for (const Preservation preserve : options.preserve)
+        techniques.push_back({"", io, lock, preserve});
     }
   }
-  return variants;
+  return techniques;
 }
 
-// The kernel keeps the highest resident size of a process's life; a measurement wants its own. Where the
-// system refuses, the figure includes the measurements before it.
-void forget_peak_memory() {
-  std::ofstream("/proc/self/clear_refs") << "5";
+std::vector<BenchRow> make_rows(const BenchOptions& options, uint64_t model_bytes) {
+  std::vector<BenchRow> rows;
+  for (const uint64_t budget_bytes : budgets_of(options, model_bytes)) {
+    for (const Technique& technique : techniques_of(options)) {
+      EngineOptions engine = options.engine;
+      engine.budget_bytes = budget_bytes;
+      engine.io = technique.io;
+      engine.lock = technique.lock;
+      engine.preserve = technique.preserve;
+      rows.push_back(
+          {.technique = technique.name, .options = engine, .error = {}, .notes = {}, .measurements = {}});
+    }
+  }
+  return rows;
 }
 
-std::vector<Token> bench_prompt(int64_t n_tokens, int32_t vocab_size) {
-  std::vector<Token> prompt;
-  for (int64_t i = 0; i < n_tokens; ++i)
-    prompt.push_back(static_cast<Token>((i * 7919 + 1) % vocab_size));
-  return prompt;
+// An ablation wants each measurement limited to its budget, without which mmap has all memory of the machine;
+// where the system grants no limits it goes without, and says so. Asked for, it is a must.
+bool can_limit_memory(const BenchOptions& options) {
+  if (!options.limit_memory && !options.ablation) return false;
+  constexpr uint64_t kAnyLimit = 1ULL << 30;
+  const auto group = MemoryCgroup::create(kAnyLimit);
+  if (group) return true;
+  if (options.limit_memory) throw Failure(group.error());
+  if (!options.output.quiet) say("note: {}; mmap has more memory than its budget", group.error().message);
+  return false;
 }
 
-// Greedy, so that every variant does the same work. The first token comes with the prefill, hence one more
-// than decoded.
-Measurement measure(const BenchOptions& options, Variant& variant, const Interrupt& interrupt) {
-  forget_peak_memory();
-  const Engine engine = unwrap(Engine::open(options.model, variant.asked));
-  Session session = unwrap(engine.new_session());
-  session.set_stop_token(interrupt.token());
-  GenerateRequest request{.prompt = bench_prompt(options.prompt_tokens, engine.vocabulary().size()),
-                          .n_predict = options.decode_tokens + 1,
-                          .ignore_eos = true,
-                          .sampling = {}};
-  request.sampling.temperature = 0;
-  unwrap(session.generate(request));
-  variant.chosen = engine.options();
-  variant.notes = all_notes(engine, session);
-  const SessionStats stats = session.stats();
-  return {.prefill_tok_s = stats.prefill_tok_s(),
-          .decode_tok_s = stats.decode_tok_s(),
-          .predicted_decode_tok_s = stats.predicted_decode_tok_s,
-          .bound_decode_tok_s = stats.bound_decode_tok_s,
-          .bytes_read_per_token = static_cast<double>(stats.bytes_read_per_token()),
-          .stall_share = stats.decode_seconds > 0 ? stats.decode_stall_seconds / stats.decode_seconds : 0,
-          .peak_resident_bytes = static_cast<double>(stats.peak_resident_bytes)};
+BenchReport make_report(const BenchOptions& options) {
+  const ModelInfo model = unwrap(inspect_model(options.model));
+  BenchReport report;
+  for (const auto& tensor : model.tensors)
+    report.model_bytes += tensor.size_bytes;
+  report.machine = describe_machine();
+  if (options.engine.n_threads > 0) report.machine.n_threads = options.engine.n_threads;
+  report.repeat = options.repeat;
+  report.rows = make_rows(options, report.model_bytes);
+  if (options.limit_memory && report.rows.front().options.budget_bytes == 0) {
+    throw Failure(ErrorCode::kUsage, "--limit-memory needs a limit: give --budget or --budgets");
+  }
+  report.workload = {.model = options.model,
+                     .files = model.files,
+                     .vocab_size = unwrap(Vocabulary::open(options.model)).size(),
+                     .prompt_tokens = options.prompt_tokens,
+                     .decode_tokens = options.decode_tokens,
+                     .limit_memory = can_limit_memory(options)};
+  return report;
 }
 
-std::string describe(const EngineOptions& options) {
-  return fmt::format("{}, io {}, lock {}, preserve {}", format_bytes(options.budget_bytes),
-                     to_string(options.io), to_string(options.lock), to_string(options.preserve));
-}
-
-void say_measurement(const Variant& variant, bool verbose) {
-  const std::string name = describe(variant.chosen);
-  if (variant.measurements.size() == 1) {
-    for (const std::string& note : variant.notes)
+void say_measurement(const BenchRow& row, bool verbose) {
+  const std::string name = describe(row);
+  if (row.measurements.size() == 1) {
+    for (const std::string& note : row.notes)
       say("note: {}: {}", name, printable(note));
   }
-  const Measurement& measured = variant.measurements.back();
+  const Measurement& measured = row.measurements.back();
   if (!verbose) return;
-  say("{}: round {}, prefill {} tok/s, decode {} tok/s", name, variant.measurements.size(),
+  say("{}: round {}, prefill {} tok/s, decode {} tok/s", name, row.measurements.size(),
       format_figure(measured.prefill_tok_s), format_figure(measured.decode_tok_s));
 }
 
-// Round after round over all variants, so that a slow moment of the machine does not fall on one of them
-// alone.
-void measure_all(const BenchOptions& options, std::vector<Variant>& variants) {
+void measure_row(const Workload& workload, BenchRow& row, const std::stop_token& stop) {
+  Result<MeasuredRun> run = measure(workload, row.options, stop);
+  if (!run) {
+    row.error = std::move(run.error());
+    return;
+  }
+  row.options.budget_bytes = run->budget_bytes;
+  row.options.io = run->io;
+  row.notes = std::move(run->notes);
+  row.measurements.push_back(run->measurement);
+}
+
+// Round after round over all rows, so that a slow moment of the machine does not fall on one of them alone.
+void measure_all(const OutputOptions& output, BenchReport& report) {
   Interrupt interrupt;
-  ProgressBar bar(shows_progress(options.output), "bench");
-  const size_t total = variants.size() * static_cast<size_t>(options.repeat);
+  ProgressBar bar(shows_progress(output), "bench");
+  const size_t total = report.rows.size() * static_cast<size_t>(report.repeat);
   size_t done = 0;
-  for (int round = 0; round < options.repeat; ++round) {
-    for (Variant& variant : variants) {
-      bar.show(static_cast<double>(done++) / static_cast<double>(total), describe(variant.chosen));
-      if (variant.error) continue;
-      try {
-        variant.measurements.push_back(measure(options, variant, interrupt));
-      } catch (const Failure& failure) {
-        if (failure.error().code != ErrorCode::kBudgetTooSmall) throw;
-        variant.error = failure.error();
-        continue;
-      }
+  for (int round = 0; round < report.repeat; ++round) {
+    for (BenchRow& row : report.rows) {
+      bar.show(static_cast<double>(done++) / static_cast<double>(total), describe(row));
+      if (row.error) continue;
+      measure_row(report.workload, row, interrupt.token());
       bar.clear();
-      if (!options.output.quiet) say_measurement(variant, options.output.verbose);
+      if (!output.quiet && !row.error) say_measurement(row, output.verbose);
     }
   }
 }
 
-double median(const std::vector<Measurement>& measurements, double Measurement::*figure) {
-  std::vector<double> values;
-  for (const Measurement& measurement : measurements)
-    values.push_back(measurement.*figure);
-  std::ranges::sort(values);
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+// Opened before anything is measured: a path that cannot be written is found out at once.
+std::unique_ptr<OutputFile> open_output(const std::string& path) {
+  return path.empty() ? nullptr : std::make_unique<OutputFile>(path);
 }
 
-Measurement medians(const std::vector<Measurement>& measurements) {
-  Measurement result;
-  for (const auto figure :
-       {&Measurement::prefill_tok_s, &Measurement::decode_tok_s, &Measurement::bytes_read_per_token,
-        &Measurement::predicted_decode_tok_s, &Measurement::bound_decode_tok_s, &Measurement::stall_share,
-        &Measurement::peak_resident_bytes}) {
-    result.*figure = median(measurements, figure);
+void write_whole(OutputFile& file, const std::string& text) {
+  file.write(std::as_bytes(std::span(text)));
+  file.commit();
+}
+
+void show(const BenchReport& report, const OutputOptions& output) {
+  if (output.json) return print_json(report_json(report));
+  if (!output.quiet) {
+    const MachineInfo& machine = report.machine;
+    say("{}, {} threads, {} of memory, {} kernels; medians of {}, each run {}", printable(machine.cpu),
+        machine.n_threads, format_bytes(machine.memory_bytes), machine.kernels, report.repeat,
+        report.workload.limit_memory ? "in a memory cgroup of its budget" : "without a memory limit");
   }
-  return result;
-}
-
-double share_of_bound(const Measurement& measured) {
-  return measured.bound_decode_tok_s > 0 ? measured.decode_tok_s / measured.bound_decode_tok_s : 0;
-}
-
-Json variant_json(const Variant& variant) {
-  Json row = {{"budget_bytes", variant.chosen.budget_bytes},
-              {"io", to_string(variant.chosen.io)},
-              {"lock", to_string(variant.chosen.lock)},
-              {"preserve", to_string(variant.chosen.preserve)}};
-  if (variant.error) {
-    row["error"] = variant.error->message;
-    return row;
-  }
-  row["notes"] = variant.notes;
-  const Measurement measured = medians(variant.measurements);
-  row["prefill_tok_s"] = measured.prefill_tok_s;
-  row["decode_tok_s"] = measured.decode_tok_s;
-  row["predicted_decode_tok_s"] = measured.predicted_decode_tok_s;
-  row["bound_decode_tok_s"] = measured.bound_decode_tok_s;
-  row["share_of_bound"] = share_of_bound(measured);
-  row["bytes_read_per_token"] = static_cast<uint64_t>(measured.bytes_read_per_token);
-  row["stall_share"] = measured.stall_share;
-  row["peak_resident_bytes"] = static_cast<uint64_t>(measured.peak_resident_bytes);
-  return row;
-}
-
-std::string results_text(const std::vector<Variant>& variants) {
-  Table table({"budget", "io", "lock", "preserve", "prefill tok/s", "decode tok/s", "predicted", "at most",
-               "share", "read a token", "waited", "peak resident"});
-  for (const Variant& variant : variants) {
-    const EngineOptions& options = variant.chosen;
-    std::vector<std::string> row = {format_bytes(options.budget_bytes), std::string(to_string(options.io)),
-                                    std::string(to_string(options.lock)),
-                                    std::string(to_string(options.preserve))};
-    if (variant.error) {
-      row.emplace_back("too small");
-    } else {
-      const Measurement measured = medians(variant.measurements);
-      row.insert(row.end(),
-                 {format_figure(measured.prefill_tok_s), format_figure(measured.decode_tok_s),
-                  format_figure(measured.predicted_decode_tok_s), format_figure(measured.bound_decode_tok_s),
-                  format_percent(share_of_bound(measured)),
-                  format_bytes(static_cast<uint64_t>(measured.bytes_read_per_token)),
-                  format_percent(measured.stall_share),
-                  format_bytes(static_cast<uint64_t>(measured.peak_resident_bytes))});
-    }
-    table.add(std::move(row));
-  }
-  return table.text();
+  write_stdout(report_text(report));
 }
 
 int bench(const BenchOptions& options) {
-  std::vector<Variant> variants = make_variants(options);
-  measure_all(options, variants);
-  if (std::ranges::all_of(variants, [](const Variant& variant) { return variant.error.has_value(); })) {
-    throw Failure(*variants.front().error);
+  BenchReport report = make_report(options);
+  const auto csv = open_output(options.csv_path);
+  const auto svg = open_output(options.svg_path);
+  measure_all(options.output, report);
+  if (std::ranges::all_of(report.rows, [](const BenchRow& row) { return row.error.has_value(); })) {
+    throw Failure(*report.rows.front().error);
   }
-  const MachineInfo machine = describe_machine();
-  if (options.output.json) {
-    Json results = Json::array();
-    for (const Variant& variant : variants)
-      results.push_back(variant_json(variant));
-    print_json({{"machine", to_json(machine)},
-                {"prompt_tokens", options.prompt_tokens},
-                {"decode_tokens", options.decode_tokens},
-                {"repetitions", options.repeat},
-                {"results", std::move(results)}});
-    return kDone;
-  }
-  if (!options.output.quiet) {
-    say("{}, {} threads, {} of memory, {} kernels; medians of {}", printable(machine.cpu), machine.n_threads,
-        format_bytes(machine.memory_bytes), machine.kernels, options.repeat);
-  }
-  write_stdout(results_text(variants));
+  show(report, options.output);
+  if (csv) write_whole(*csv, report_csv(report));
+  if (svg) write_whole(*svg, report_svg(report));
   return kDone;
 }
 
@@ -275,6 +227,25 @@ void add_lists(CLI::App& app, BenchOptions& options) {
       ->group(kMovementGroup)
       ->default_str("flexible");
   add_slots(app, options.engine);
+  auto* ablation = app.add_flag("--ablation", options.ablation,
+                                "measure what each technique gains: mmap, synchronous direct reads, "
+                                "asynchronous ones, prefix locking, balanced locking with each preservation "
+                                "(without budgets: at 25, 50 and 75 % of the model)");
+  ablation->group(kMovementGroup);
+  for (const char* fixed : {"--io", "--lock", "--preserve"})
+    ablation->excludes(app.get_option(fixed));
+}
+
+void add_outputs(CLI::App& app, BenchOptions& options) {
+  app.add_option("--csv", options.csv_path, "also write the figures as comma-separated values")
+      ->type_name("FILE")
+      ->group(kOutputGroup);
+  app.add_option("--svg", options.svg_path, "also draw the curves: tokens per second against budget")
+      ->type_name("FILE")
+      ->group(kOutputGroup);
+  add_output_options(
+      app, options.output,
+      {.quiet = "nothing but the table and errors", .verbose = "also each measurement as it is made"});
 }
 
 }  // namespace
@@ -283,11 +254,11 @@ Command add_bench(CLI::App& program) {
   auto* app = program.add_subcommand("bench", "Measures prefill and decode under one or several budgets");
   const auto options = std::make_shared<BenchOptions>();
   add_model(*app, options->model);
-  constexpr int64_t kAnyCount = std::numeric_limits<int64_t>::max();
+  constexpr int64_t kAnyCount = std::numeric_limits<int64_t>::max() - 1;  // one comes with the prompt
   const auto add = [app](const std::string& name, auto& value, auto max, const std::string& help) {
     add_number(*app, name, value, decltype(max){1}, max, help);
   };
-  add("-p,--prompt-tokens", options->prompt_tokens, kAnyCount, "tokens of the prompt");
+  add("-p,--prompt-tokens", options->prompt_tokens, kMostPromptTokens, "tokens of the prompt");
   add("-n,--predict", options->decode_tokens, kAnyCount, "tokens decoded after the first sweep");
   add("--repeat", options->repeat, 1000, "measurements of each kind, taken in turn; the medians are shown");
   add_memory_options(*app, options->engine);
@@ -297,10 +268,12 @@ Command add_bench(CLI::App& program) {
       ->type_name("LIST")
       ->group(kMemoryGroup)
       ->excludes(app->get_option("--budget"));
+  app->add_flag("--limit-memory", options->limit_memory,
+                "run each measurement in a memory cgroup of exactly its budget (an ablation does where the "
+                "system allows it)")
+      ->group(kMemoryGroup);
   add_lists(*app, *options);
-  add_output_options(
-      *app, options->output,
-      {.quiet = "nothing but the table and errors", .verbose = "also each measurement as it is made"});
+  add_outputs(*app, *options);
   app->footer(kExamples);
   return {app, [options] { return bench(*options); }};
 }

@@ -43,6 +43,7 @@ Json to_json(const SessionStats& stats, const PlanSummary& plan) {
           {"bytes_read", stats.bytes_read},
           {"bytes_read_per_token", stats.bytes_read_per_token()},
           {"stall_seconds", stats.stall_seconds},
+          {"decode_stall_seconds", stats.decode_stall_seconds},
           {"peak_resident_bytes", stats.peak_resident_bytes},
           {"budget_bytes", plan.budget_bytes},
           {"locked_bytes", plan.locked_bytes},
@@ -50,6 +51,17 @@ Json to_json(const SessionStats& stats, const PlanSummary& plan) {
           {"sweeps", stats.sweeps},
           {"predicted_decode_tok_s", stats.predicted_decode_tok_s},
           {"bound_decode_tok_s", stats.bound_decode_tok_s}};
+}
+
+Json engine_json(const Engine& engine, const Session& session) {
+  const EngineOptions& options = engine.options();
+  return {{"io", to_string(session.io())},
+          {"lock", to_string(options.lock)},
+          {"preserve", to_string(options.preserve)},
+          {"threads", options.n_threads},
+          {"context_length", options.context_length},
+          {"batch", options.batch},
+          {"cache_type", to_string(options.cache_type)}};
 }
 
 Json to_json(const MachineInfo& machine) {

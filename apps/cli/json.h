@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "flexinfer/engine.h"
 #include "flexinfer/stats.h"
 #include "flexinfer/tools.h"
 
@@ -14,6 +15,8 @@ using Json = nlohmann::ordered_json;
 
 Json to_json(const PlanSummary& plan);
 Json to_json(const SessionStats& stats, const PlanSummary& plan);
+// How weights were read and what was chosen where nothing was asked for.
+Json engine_json(const Engine& engine, const Session& session);
 Json to_json(const MachineInfo& machine);
 Json to_json(const ModelInfo& model);
 

@@ -90,10 +90,10 @@ void add_sampling_options(CLI::App& app, SamplingOptions& options) {
 }
 
 void add_output_options(CLI::App& app, OutputOptions& options, const OutputHelp& help) {
-  constexpr auto kGroup = "Output";
-  app.add_flag("--json", options.json, "print one JSON object on standard output instead")->group(kGroup);
-  auto* quiet = app.add_flag("-q,--quiet", options.quiet, help.quiet)->group(kGroup);
-  app.add_flag("-v,--verbose", options.verbose, help.verbose)->group(kGroup)->excludes(quiet);
+  app.add_flag("--json", options.json, "print one JSON object on standard output instead")
+      ->group(kOutputGroup);
+  auto* quiet = app.add_flag("-q,--quiet", options.quiet, help.quiet)->group(kOutputGroup);
+  app.add_flag("-v,--verbose", options.verbose, help.verbose)->group(kOutputGroup)->excludes(quiet);
 }
 
 }  // namespace flexinfer::cli

@@ -57,5 +57,6 @@ void add_output_options(CLI::App& app, OutputOptions& options, const OutputHelp&
 inline constexpr auto kMemoryGroup = "Memory";
 inline constexpr auto kMovementGroup = "How weights move";
 inline constexpr auto kTextGroup = "Text";
+inline constexpr auto kOutputGroup = "Output";
 
 }  // namespace flexinfer::cli

@@ -109,6 +109,7 @@ void print_result(const GenerateResult& result, size_t n_prompt, OpenModel& mode
               {"prompt_tokens", n_prompt},
               {"finish_reason", result.finish_reason},
               {"notes", all_notes(model.engine(), model.session())},
+              {"engine", engine_json(model.engine(), model.session())},
               {"stats", to_json(stats, model.engine().plan())}});
 }
 

@@ -97,6 +97,7 @@ class Session {
   void set_stop_token(std::stop_token stop);
 
   SessionStats stats() const;
+  IoMode io() const;  // how weights are read; never kAuto
   const std::vector<std::string>& notes()
       const;  // what the system refused and what was done instead, a line each
 

@@ -29,6 +29,8 @@ struct ReadRequest {
   Error error;             // of kFailed: path, offset, errno
 };
 
+inline constexpr auto kUringName = "io_uring";
+
 // Called by one thread at a time, the owner; it may be made in one thread and used in another. Short reads,
 // EINTR and EAGAIN are handled inside; requests may complete in any order. The destructor returns when no
 // read touches any buffer any more; requests still in flight then end as kFailed with kCancelled.
@@ -54,7 +56,7 @@ class AsyncReader {
   virtual unsigned in_flight() const = 0;
   // Bytes of all completed reads, the padding to page borders included.
   virtual uint64_t bytes_read() const = 0;
-  virtual const char* name() const = 0;  // "io_uring", "threads" ...
+  virtual const char* name() const = 0;  // kUringName, "threads" ...
 };
 
 // The files must outlive the reader. `depth`, at least 1, is the largest number of reads that the system is

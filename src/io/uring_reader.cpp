@@ -30,7 +30,7 @@ class UringReader final : public AsyncReader {
   unsigned depth() const override { return depth_; }
   unsigned in_flight() const override { return static_cast<unsigned>(queue_.size()) + n_handed_; }
   uint64_t bytes_read() const override { return bytes_read_; }
-  const char* name() const override { return "io_uring"; }
+  const char* name() const override { return kUringName; }
 
  private:
   void prepare(ReadRequest& request);

@@ -40,13 +40,16 @@ Result<std::unique_ptr<AsyncReader>> make_reader(IoMode mode, std::span<const Fi
   return reader;
 }
 
+// Replaces an `io` of kAuto by what it has become.
 Result<std::unique_ptr<WeightSource>> make_source(const Engine::Impl& engine, std::span<const File> files,
-                                                  std::vector<std::string>& notes) {
+                                                  IoMode& io, std::vector<std::string>& notes) {
   const WeightSchedule& schedule = engine.model.schedule;
   const IoMode mode = engine.plan.options.io;
   if (mode == IoMode::kMmap) return MappedSource::create(schedule, files);
   const ResidencyPlan& plan = engine.plan.residency;
   FLEX_TRY(auto reader, make_reader(mode, files, reader_depth(plan), notes));
+  const bool is_ring = std::string_view(reader->name()) == kUringName;
+  if (io == IoMode::kAuto) io = is_ring ? IoMode::kUring : IoMode::kThreads;
   const Lookahead lookahead = mode == IoMode::kSync ? Lookahead::kNone : Lookahead::kSweep;
   return WeightStore::create(schedule, plan, files, std::move(reader), lookahead);
 }
@@ -58,7 +61,8 @@ Result<std::unique_ptr<Session::Impl>> Session::Impl::create(std::shared_ptr<con
   auto impl = std::make_unique<Impl>(engine, plan.options.n_threads);
   FLEX_TRY(impl->files, open_files(*engine, impl->notes));
   FLEX_TRY(impl->cache, KvCache::allocate(plan.cache));
-  FLEX_TRY(impl->weights, make_source(*engine, impl->files, impl->notes));
+  impl->io = plan.options.io;
+  FLEX_TRY(impl->weights, make_source(*engine, impl->files, impl->io, impl->notes));
   impl->notes.insert(impl->notes.end(), impl->weights->notes().begin(), impl->weights->notes().end());
   const Compute compute{*engine->kernels, impl->pool};
   FLEX_TRY(impl->transformer,
@@ -222,6 +226,9 @@ void Session::set_stop_token(std::stop_token stop) {
 }
 SessionStats Session::stats() const {
   return impl_->current_stats();
+}
+IoMode Session::io() const {
+  return impl_->io;
 }
 const std::vector<std::string>& Session::notes() const {
   return impl_->notes;

@@ -42,6 +42,7 @@ struct Session::Impl {
 
   std::shared_ptr<const Engine::Impl> engine;
   std::vector<File> files;
+  IoMode io = IoMode::kAuto;  // what reads them, once there is something that does
   ThreadPool pool;
   KvCache cache;
   std::unique_ptr<WeightSource> weights;

@@ -208,37 +208,5 @@ TEST(Streaming, BytesReadForATokenDifferFromThePlan) {
   }
 }
 
-TEST(Bench, JsonLacksAnAgreedKey) {
-  const Json json = run_json({"bench", kSmallModel, "--prompt-tokens", "4", "-n", "2", "--repeat", "2",
-                              "--budgets", "1MiB,1GiB", "--io", "threads,sync"});
-  expect_keys(json, {"machine", "results"});
-  const Json& results = json.at("results");
-  ASSERT_EQ(results.size(), 4U);
-  for (const Json& row : results) {
-    expect_keys(row, {"budget_bytes", "io", "lock", "preserve"});
-    if (row.at("budget_bytes") == 1 << 20) {
-      expect_keys(row, {"error"});
-    } else {
-      expect_keys(row, {"prefill_tok_s", "decode_tok_s", "bound_decode_tok_s", "share_of_bound",
-                        "bytes_read_per_token", "stall_share", "peak_resident_bytes"});
-      EXPECT_GT(row.at("decode_tok_s"), 0.0);
-    }
-  }
-}
-
-TEST(Bench, OnlyBudgetTooSmallEndsWell) {
-  expect_error(run_flexinfer({"bench", kSmallModel, "--budget", "1MiB"}), 3);
-}
-
-TEST(Bench, PeakOfASmallBudgetIsThatOfALargeOne) {
-  if (kSanitized) GTEST_SKIP() << "a sanitizer's memory is not in the budget";
-  const Json results =
-      run_json({"bench", kLargerModel, "--prompt-tokens", "4", "-n", "2", "--repeat", "1", "-c", "128",
-                "--budgets", "1GiB," + budget_between(kLargerModel, 0, {"-c", "128"})})
-          .at("results");
-  EXPECT_LT(results[1].at("peak_resident_bytes"), results[1].at("budget_bytes"));
-  EXPECT_LT(results[1].at("peak_resident_bytes"), results[0].at("peak_resident_bytes"));
-}
-
 }  // namespace
 }  // namespace flexinfer::testing
