@@ -47,15 +47,10 @@ function(flexinfer_test name)
   add_executable(${target} ${ARG_SOURCES})
   flexinfer_compile_options(${target})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-  target_compile_definitions(${target} PRIVATE
-    FLEXINFER_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
-    FLEXINFER_MODELS="${PROJECT_SOURCE_DIR}/models"
-    FLEXINFER_SHARED="${PROJECT_SOURCE_DIR}/../shared"
-    FLEXINFER_BINARY="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/flexinfer")
   foreach(module ${ARG_MODULES})
     target_link_libraries(${target} PRIVATE flexinfer_${module})
   endforeach()
-  target_link_libraries(${target} PRIVATE GTest::gtest_main ${ARG_LIBRARIES})
+  target_link_libraries(${target} PRIVATE flexinfer_test_support GTest::gtest_main ${ARG_LIBRARIES})
   add_test(NAME ${name} COMMAND ${target})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS "${ARG_LABELS}")
 endfunction()

@@ -10,6 +10,7 @@
 
 #include "flexinfer/tools.h"
 #include "support/files.h"
+#include "support/paths.h"
 
 namespace flexinfer::testing {
 namespace {
@@ -30,7 +31,7 @@ std::vector<float> read_floats(const std::string& path) {
 }  // namespace
 
 ModelCase load_golden(const std::string& name) {
-  const std::string stem = FLEXINFER_TEST_DATA "/golden/" + name;
+  const std::string stem = test_data("golden/" + name);
   const auto json = nlohmann::json::parse(read_bytes(stem + ".json"));
   return {.model_path = stem + ".gguf",
           .prompt = json.at("prompt"),

@@ -12,11 +12,12 @@
 #include "flexinfer/tools.h"
 #include "golden/model_case.h"
 #include "support/files.h"
+#include "support/paths.h"
 
 namespace flexinfer::testing {
 namespace {
 
-const std::string kModels = FLEXINFER_SHARED "/models/";
+const std::string kModels = shared("models/");
 
 struct PerplexityCase {
   std::string name;
@@ -72,7 +73,7 @@ INSTANTIATE_TEST_SUITE_P(Stories, Perplexity,
 TEST_P(Perplexity, DiffersFromTheReference) {
   const auto& [name, tolerance] = GetParam();
   const std::string path = kModels + name + ".gguf";
-  const std::string text_path = FLEXINFER_SHARED "/text/tinystories-valid-30k.txt";
+  const std::string text_path = shared("text/tinystories-valid-30k.txt");
   const auto references = reference_perplexities();
   if (!std::filesystem::exists(path) || !std::filesystem::exists(text_path) || !references.contains(name)) {
     GTEST_SKIP() << path << ", its text or its reference is not there";

@@ -8,12 +8,13 @@
 #include "flexinfer/engine.h"
 #include "golden/model_case.h"
 #include "support/files.h"
+#include "support/paths.h"
 
 namespace flexinfer::testing {
 namespace {
 
-const std::string kModel = FLEXINFER_SHARED "/models/docs7m-F16.gguf";
-const std::string kReference = FLEXINFER_SHARED "/models/docs-reference.json";
+const std::string kModel = shared("models/docs7m-F16.gguf");
+const std::string kReference = shared("models/docs-reference.json");
 
 class TrainedModel : public ::testing::Test {
  protected:

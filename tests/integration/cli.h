@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "support/files.h"
+#include "support/paths.h"
 #include "support/process.h"
 #include "support/sanitizer.h"
 
@@ -17,8 +18,8 @@ using Json = nlohmann::json;
 using Arguments = std::vector<std::string>;
 
 // The models of the project: one of three layers, and one that is worth streaming.
-inline const std::string kSmallModel = FLEXINFER_MODELS "/docs7m-Q4_0.gguf";
-inline const std::string kLargerModel = FLEXINFER_MODELS "/docs46m-Q4_0.gguf";
+inline const std::string kSmallModel = bundled_model("docs7m-Q4_0.gguf");
+inline const std::string kLargerModel = bundled_model("docs46m-Q4_0.gguf");
 
 Arguments operator+(Arguments a, const Arguments& b);
 

@@ -149,8 +149,7 @@ TEST(Run, ClosedOutputIsComplainedAbout) {
 
 TEST(Run, FullDiskUnderTheOutputIsNotNoticed) {
   const ProcessResult result =
-      Process({"/bin/sh", "-c",
-               std::string(FLEXINFER_BINARY " run '") + kSmallModel + "' -q -p Hello -n 4 > /dev/full"})
+      Process({"/bin/sh", "-c", program() + " run '" + kSmallModel + "' -q -p Hello -n 4 > /dev/full"})
           .wait();
   expect_error(result, 1);
 }

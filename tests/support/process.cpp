@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "support/paths.h"
+
 namespace flexinfer::testing {
 namespace {
 
@@ -136,7 +138,7 @@ ProcessResult Process::wait() {
 }
 
 std::vector<std::string> flexinfer_command(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), FLEXINFER_BINARY);
+  arguments.insert(arguments.begin(), program());
   return arguments;
 }
 

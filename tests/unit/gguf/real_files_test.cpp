@@ -5,13 +5,14 @@
 #include <vector>
 
 #include "gguf/gguf_file.h"
+#include "support/paths.h"
 
 namespace flexinfer {
 namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kShared = FLEXINFER_SHARED;
+const fs::path kShared = testing::shared("");
 
 std::vector<fs::path> gguf_files(const fs::path& folder) {
   std::vector<fs::path> files;
@@ -25,7 +26,7 @@ std::vector<fs::path> gguf_files(const fs::path& folder) {
 TEST(GgufRealFiles, OpenAll) {
   size_t n_files = 0;
   for (const fs::path& folder : {kShared / "golden", kShared / "models", kShared / "bundle",
-                                 kShared / "tokenizers" / "vocab", fs::path(FLEXINFER_MODELS)}) {
+                                 kShared / "tokenizers" / "vocab", fs::path(testing::bundled_model(""))}) {
     for (const fs::path& path : gguf_files(folder)) {
       const auto file = GgufFile::open(path.string());
       ASSERT_TRUE(file) << file.error().message;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "quant/dequantize.h"
+#include "support/paths.h"
 
 namespace flexinfer {
 namespace {
@@ -38,7 +39,7 @@ constexpr std::array kVectors = {
 };
 
 std::vector<std::byte> read_data(const std::string& name) {
-  std::ifstream file(std::string(FLEXINFER_TEST_DATA) + "/quant/" + name, std::ios::binary);
+  std::ifstream file(testing::test_data("quant/") + name, std::ios::binary);
   EXPECT_TRUE(file) << name;
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   std::vector<std::byte> bytes(text.size());
@@ -54,7 +55,7 @@ std::vector<float> read_floats(const std::string& name) {
   return floats;
 }
 
-class QuantReference : public testing::TestWithParam<Vector> {
+class QuantReference : public ::testing::TestWithParam<Vector> {
  protected:
   size_t row_size() const { return static_cast<size_t>(*row_bytes(GetParam().type, kCols)); }
 };
@@ -101,7 +102,7 @@ TEST_P(QuantReference, QuantizesToTheSameBytes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, QuantReference, testing::ValuesIn(kVectors),
+INSTANTIATE_TEST_SUITE_P(Types, QuantReference, ::testing::ValuesIn(kVectors),
                          [](const auto& test) { return std::string(test.param.file); });
 
 TEST(Quant, KnowsWhichTypesItComputes) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "gguf/gguf_file.h"
+#include "support/paths.h"
 #include "text/tokenizer.h"
 
 namespace flexinfer {
@@ -49,10 +50,10 @@ std::vector<Case> read_cases(const fs::path& path) {
   return cases;
 }
 
-class ReferenceVocabulary : public testing::TestWithParam<const char*> {};
+class ReferenceVocabulary : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(ReferenceVocabulary, GivesTheIdsOfTheModelsOwnTokenizer) {
-  const fs::path folder = fs::path(FLEXINFER_SHARED) / "tokenizers";
+  const fs::path folder = testing::shared("tokenizers");
   const fs::path model = folder / "vocab" / (std::string(GetParam()) + ".gguf");
   if (!fs::exists(model)) GTEST_SKIP() << "needs the vocabulary " << model;
   const auto tokenizer = open_tokenizer(model);
@@ -69,16 +70,16 @@ TEST_P(ReferenceVocabulary, GivesTheIdsOfTheModelsOwnTokenizer) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ReferenceVocabulary,
-                         testing::Values("llama2", "llama3", "qwen3", "gemma3", "deepseek_v3", "gptoss"),
+                         ::testing::Values("llama2", "llama3", "qwen3", "gemma3", "deepseek_v3", "gptoss"),
                          [](const auto& vocabulary) { return std::string(vocabulary.param); });
 
 // Values of the committed models, from the library that trained their vocabulary.
-class CommittedVocabulary : public testing::Test {
+class CommittedVocabulary : public ::testing::Test {
  protected:
   void SetUp() override {
-    tokenizer_ = open_tokenizer(fs::path(FLEXINFER_MODELS) / "docs7m-Q4_0.gguf");
+    tokenizer_ = open_tokenizer(testing::bundled_model("docs7m-Q4_0.gguf"));
     ASSERT_NE(tokenizer_, nullptr);
-    std::ifstream file(fs::path(FLEXINFER_TEST_DATA) / "docs-reference.json");
+    std::ifstream file(testing::test_data("docs-reference.json"));
     reference_ = nlohmann::json::parse(file);
   }
   void expect_ids(const std::string& text, const std::vector<Token>& expected) const {
@@ -116,7 +117,7 @@ TEST_F(CommittedVocabulary, KnowsItsRoles) {
 }
 
 TEST_F(CommittedVocabulary, GivesTheReferenceIdsOfALongText) {
-  const fs::path path = fs::path(FLEXINFER_SHARED) / "text" / "docs-valid.txt";
+  const fs::path path = testing::shared("text/docs-valid.txt");
   if (!fs::exists(path)) GTEST_SKIP() << "needs the text " << path;
   std::ifstream file(path, std::ios::binary);
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
