@@ -20,5 +20,6 @@ Command add_logits(CLI::App& program);
 Command add_perplexity(CLI::App& program);
 Command add_tokenize(CLI::App& program);
 Command add_synth(CLI::App& program);
+Command add_calibrate(CLI::App& program);
 
 }  // namespace flexinfer::cli

@@ -44,8 +44,12 @@ void add_memory_options(CLI::App& app, EngineOptions& options) {
   add_number<int64_t>(app, "--batch", options.batch, 1, kAnyCount,
                       "tokens of a prompt in one sweep over the weights")
       ->group(kMemoryGroup)
-      ->default_str("as many as the budget allows, at most 512");
-  add_number<int>(app, "-t,--threads", options.n_threads, 1, 1024, "threads that compute")
+      ->default_str("as many as save time and as the budget allows");
+  add_threads(app, options.n_threads);
+}
+
+void add_threads(CLI::App& app, int& n_threads) {
+  add_number<int>(app, "-t,--threads", n_threads, 1, 1024, "threads that compute")
       ->default_str("the processors that the process may use");
 }
 

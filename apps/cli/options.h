@@ -47,6 +47,7 @@ CLI::Option* add_number(CLI::App& app, const std::string& name, T& value, T min,
 void add_model(CLI::App& app, std::string& path);
 // How much memory, and what for: --budget --ctx --cache-type --batch; and --threads.
 void add_memory_options(CLI::App& app, EngineOptions& options);
+void add_threads(CLI::App& app, int& n_threads);
 // How weights move: --io --lock --preserve --slots.
 void add_movement_options(CLI::App& app, EngineOptions& options);
 void add_slots(CLI::App& app, EngineOptions& options);

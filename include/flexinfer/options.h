@@ -24,7 +24,7 @@ struct EngineOptions {
   int64_t context_length =
       0;  // positions of the KV cache; 0: the model's, at most 4096, at most a quarter of the budget
   int n_threads = 0;  // compute threads; 0: the processors available to the process
-  int64_t batch = 0;  // prompt tokens per sweep; 0: as many as the budget allows, at most 512
+  int64_t batch = 0;  // prompt tokens per sweep; 0: as many as save time, within what the budget allows
   bool logits_everywhere =
       false;  // whether logits of every position of a batch are wanted (needs memory for them)
   CacheType cache_type = CacheType::kF16;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -57,7 +58,45 @@ std::vector<std::pair<std::string, uint64_t>> synthetic_shapes();
 Status write_synthetic(std::string_view shape, std::string_view type, const std::string& path, uint64_t seed,
                        const std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>& on_progress);
 
-// Measures the machine's speeds that bound a run, for the reader of benchmarks.
+// What calibrate_machine measures.
+struct Calibration {
+  struct DiskSample {
+    uint64_t request_bytes = 0;
+    uint32_t depth = 0;  // requests in flight
+    double bytes_per_second = 0;
+  };
+  struct Product {
+    std::string type;                     // of the weights
+    double bytes_per_second = 0;          // of weights in memory, for one token
+    double multiply_adds_per_second = 0;  // for a batch of tokens
+  };
+  // The disk that holds the model; zero where none was given.
+  double disk_bytes_per_second = 0;
+  uint64_t request_bytes = 0;  // the smallest request that reaches it
+  uint32_t depth = 0;          // the fewest of them in flight that do
+  std::vector<DiskSample> disk_samples;
+  double memory_bytes_per_second = 0;
+  double region_seconds = 0;  // to hand work to all threads and wait for the last
+  std::vector<Product> products;
+  int n_threads = 0;
+  std::string kernels;
+  std::string profile_folder;  // where it was kept for the runs to come; empty where it could not be
+};
+
+struct CalibrationOptions {
+  std::string
+      model_path;     // measures the disk on this file, and its types of weights; empty: all types, no disk
+  int n_threads = 0;  // 0: as for a run
+  IoMode io = IoMode::kAuto;  // kAuto, kUring or kThreads
+  std::stop_token stop;       // kCancelled soon after it asks
+};
+
+// Measures what bounds a run, in under 15 seconds and at most 256 MiB of memory, and keeps it for the plans
+// and runs to come. `on_progress` (may be empty) is called with the share that is done.
+Result<Calibration> calibrate_machine(const CalibrationOptions& options,
+                                      const std::function<void(double)>& on_progress);
+
+// The machine, for the reader of benchmarks.
 struct MachineInfo {
   std::string cpu;
   int n_threads = 0;

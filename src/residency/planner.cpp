@@ -12,8 +12,6 @@ namespace {
 
 // Two requests in flight and two being computed on: fewer would make the disk wait for compute.
 constexpr uint64_t kMinimumSlots = 4;
-constexpr uint64_t kLargestSlotBytes =
-    kMiB;  // large enough for a disk's full rate, small enough to have many
 constexpr uint64_t kBorderBytes = 2 * kPageBytes;  // an unaligned run of rows touches at most this much more
 
 // Arena bytes of `rows` locked rows: their page cover.
@@ -270,14 +268,16 @@ uint64_t minimum_slot_bytes(const WeightSchedule& schedule) {
 
 // Slots as large as a disk's full rate wants, but at least four of them, and none larger than what may
 // stream.
-void choose_slots(const WeightSchedule& schedule, uint64_t pool_bytes, ResidencyPlan& plan) {
+void choose_slots(const WeightSchedule& schedule, uint64_t pool_bytes, uint64_t request_bytes,
+                  ResidencyPlan& plan) {
   uint64_t largest_stream = 0;
   for (size_t i = 0; i < schedule.steps.size(); ++i) {
     const WeightStep& step = schedule.steps[i];
     largest_stream =
         std::max(largest_stream, static_cast<uint64_t>(step.rows - plan.steps[i].rows) * step.row_bytes);
   }
-  const uint64_t wanted = std::min(kLargestSlotBytes, align_up(largest_stream, kPageBytes) + kBorderBytes);
+  const uint64_t wanted =
+      std::min(request_bytes + kBorderBytes, align_up(largest_stream, kPageBytes) + kBorderBytes);
   const uint64_t size = std::min(wanted, align_down(pool_bytes / kMinimumSlots, kPageBytes));
   plan.slot_size = std::max(size, largest_row_cover(schedule));
   plan.n_slots = static_cast<uint32_t>(pool_bytes / plan.slot_size);
@@ -351,10 +351,10 @@ void stream_sweep(const WeightSchedule& schedule, const PlanRequest& request, ui
                   ResidencyPlan& plan) {
   const uint64_t pool_bytes = std::clamp(request.slot_bytes, minimum_slot_bytes(schedule), available);
   if (request.lock == LockPolicy::kNone) {
-    choose_slots(schedule, pool_bytes, plan);
+    choose_slots(schedule, pool_bytes, request.request_bytes, plan);
   } else {
     choose_locked_rows(schedule, request, available - pool_bytes, plan);
-    choose_slots(schedule, pool_bytes, plan);
+    choose_slots(schedule, pool_bytes, request.request_bytes, plan);
     // What whole slots leave of their pool holds rows.
     choose_locked_rows(schedule, request, available - plan.slot_bytes(), plan);
   }

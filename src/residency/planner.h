@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "flexinfer/options.h"
 #include "residency/weight_schedule.h"
@@ -19,8 +20,9 @@
 namespace flexinfer {
 
 struct PlanRequest {
-  uint64_t weight_bytes = 0;  // for the locked arena, the slots and the look-up buffer together
-  uint64_t slot_bytes = 0;    // of it for the slots, if anything streams
+  uint64_t weight_bytes = 0;      // for the locked arena, the slots and the look-up buffer together
+  uint64_t slot_bytes = 0;        // of it for the slots, if anything streams
+  uint64_t request_bytes = kMiB;  // the size of a read that the disk's full rate takes
   LockPolicy lock = LockPolicy::kBalanced;
   Preservation preserve = Preservation::kFlexible;
 };

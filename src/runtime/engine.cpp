@@ -8,6 +8,7 @@
 #include "base/thread_pool.h"
 #include "gguf/gguf_file.h"
 #include "runtime/engine_impl.h"
+#include "runtime/machine.h"
 #include "runtime/session_impl.h"
 #include "runtime/vocabulary_impl.h"
 
@@ -76,7 +77,7 @@ Result<Engine> Engine::open(const std::string& model_path, const EngineOptions& 
   if (chosen.n_threads == 0) chosen.n_threads = available_processors();
   if (chosen.budget_bytes == 0) chosen.budget_bytes = default_budget();
   impl->inputs.program_bytes = estimate_program_bytes(file, impl->model, *vocabulary, chosen.n_threads);
-  impl->inputs.profile = machine_profile(model_path);
+  impl->inputs.profile = load_profile(impl->paths.front(), impl->kernels->name, chosen.n_threads);
   FLEX_TRY(impl->plan, plan_memory(impl->model, chosen, impl->inputs));
   const int64_t trained = impl->model.hyperparameters.context_length;
   if (impl->plan.options.context_length > trained) {

@@ -1,10 +1,5 @@
 #include "runtime/machine.h"
 
-#include <fmt/format.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -72,20 +67,6 @@ void tighten_to_cgroup(const std::filesystem::path& root, const CgroupNames& nam
   }
 }
 
-std::filesystem::path speed_file(const std::string& model_path) {
-  std::filesystem::path folder;
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0') {
-    folder = cache;
-  } else if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
-    folder = std::filesystem::path(home) / ".cache";
-  } else {
-    return {};
-  }
-  struct stat status {};
-  if (::stat(model_path.c_str(), &status) != 0) return {};
-  return folder / "flexinfer" / fmt::format("disk-{}-{}", major(status.st_dev), minor(status.st_dev));
-}
-
 }  // namespace
 
 uint64_t resident_bytes() {
@@ -123,26 +104,6 @@ std::string cpu_name() {
     if (line.rfind("model name", 0) == 0) return line.substr(std::min(line.size(), line.find(':') + 2));
   }
   return "unknown";
-}
-
-MachineProfile machine_profile(const std::string& model_path) {
-  MachineProfile profile;
-  std::ifstream file(speed_file(model_path));
-  double speed = 0;
-  if (file >> speed && speed > 0) {
-    profile.disk_bytes_per_second = speed;
-    profile.disk_measured = true;
-  }
-  return profile;
-}
-
-void record_disk_speed(const std::string& model_path, double bytes_per_second) {
-  const std::filesystem::path path = speed_file(model_path);
-  if (path.empty()) return;
-  std::error_code ignored;
-  std::filesystem::create_directories(path.parent_path(), ignored);
-  std::ofstream file(path);
-  file << bytes_per_second << "\n";
 }
 
 }  // namespace flexinfer

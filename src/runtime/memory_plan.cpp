@@ -6,18 +6,19 @@
 #include <cmath>
 
 #include "base/bytes.h"
+#include "runtime/forecast.h"
 
 namespace flexinfer {
 namespace {
 
 constexpr int64_t kDefaultContext = 4096;
-constexpr int64_t kLeastContext = 128;  // a shorter default would cut off an ordinary prompt
-constexpr int64_t kDefaultBatch = 512;
-constexpr uint64_t kCacheShare = 4;  // the default KV cache takes at most this part of the budget
+constexpr int64_t kLeastContext = 128;   // a shorter default would cut off an ordinary prompt
+constexpr int64_t kOrdinaryBatch = 512;  // from here on products run at their full speed
+constexpr int64_t kLargestBatch = 4096;  // where more tokens are needed to hide the reading behind computing
+constexpr uint64_t kCacheShare = 4;      // the default KV cache takes at most this part of the budget
 constexpr uint64_t kActivationShare =
     32;                              // so do the activations of the default batch, beyond those of one token
 constexpr uint64_t kSlotShare = 16;  // and the slots
-constexpr uint64_t kMostSlotBytes = 32 * kMiB;  // more does not make a disk faster
 constexpr uint64_t kPageTableShare = 256;  // page tables and allocator slack, in proportion to what is mapped
 
 // What is fixed once options, model and budget are known; the rest of the budget is for weights.
@@ -76,6 +77,13 @@ bool fits(const Model& model, const EngineOptions& options, const Fixed& fixed) 
   return fixed.total() + minimum_weight_bytes(model.schedule) <= options.budget_bytes;
 }
 
+// More tokens in a sweep save time until computing them hides the reading of what streams.
+int64_t most_batch(const Model& model, const EngineOptions& options, const PlanInputs& inputs) {
+  const uint64_t matrix_bytes = model.schedule.matrix_bytes();
+  const uint64_t streamed_bytes = matrix_bytes - std::min(matrix_bytes, options.budget_bytes);
+  return std::clamp(hiding_batch(model, streamed_bytes, inputs.profile), kOrdinaryBatch, kLargestBatch);
+}
+
 // What the caller left open becomes as large as its share of the budget allows, and never so large that the
 // budget no longer works: so whatever works under a budget works under every larger one.
 Result<Fixed> fix_sizes(const Model& model, const EngineOptions& options, const PlanInputs& inputs) {
@@ -94,11 +102,12 @@ Result<Fixed> fix_sizes(const Model& model, const EngineOptions& options, const 
   }
   if (options.batch > 0) return sizes(context_length, options.batch);
   const uint64_t single_bytes = sizes(context_length, 1).activation_bytes;
-  const int64_t batch = largest(1, std::min(kDefaultBatch, context_length), [&](int64_t n) {
-    const Fixed fixed = sizes(context_length, n);
-    return fixed.activation_bytes - single_bytes <= options.budget_bytes / kActivationShare &&
-           fits(model, options, fixed);
-  });
+  const int64_t batch =
+      largest(1, std::min(most_batch(model, options, inputs), context_length), [&](int64_t n) {
+        const Fixed fixed = sizes(context_length, n);
+        return fixed.activation_bytes - single_bytes <= options.budget_bytes / kActivationShare &&
+               fits(model, options, fixed);
+      });
   return sizes(context_length, batch);
 }
 
@@ -107,7 +116,7 @@ Result<Fixed> fix_sizes(const Model& model, const EngineOptions& options, const 
 uint64_t growth_bytes(const Model& model, const EngineOptions& options, const PlanInputs& inputs,
                       const Fixed& fixed) {
   const bool context_grows = options.context_length == 0 && fixed.context_length < default_context(model);
-  const bool batch_grows = options.batch == 0 && fixed.batch.n_tokens < kDefaultBatch;
+  const bool batch_grows = options.batch == 0 && fixed.batch.n_tokens < most_batch(model, options, inputs);
   if (!context_grows && !batch_grows) return 0;
   const Fixed grown =
       sizes_of(model, options, inputs, fixed.cache, fixed.context_length + (context_grows ? 1 : 0),
@@ -115,16 +124,27 @@ uint64_t growth_bytes(const Model& model, const EngineOptions& options, const Pl
   return grown.total() - fixed.total() + 2 * kPageBytes;
 }
 
-uint64_t slot_pool_bytes(const EngineOptions& options) {
+// Twice the requests that the disk's full rate takes: while as many are with the disk, the others are filled
+// and wait for compute, or are computed on. And what the disk brings while compute is busy with a layer's
+// locked rows. With fewer the disk would pause; more only wait longer.
+uint64_t slot_pool_bytes(const Model& model, const EngineOptions& options, const MachineProfile& machine) {
   if (options.slot_bytes > 0) return options.slot_bytes;
-  return std::min(options.budget_bytes / kSlotShare, kMostSlotBytes);
+  const DiskSpeed& disk = machine.disk;
+  const double layer_seconds = static_cast<double>(model.schedule.matrix_bytes()) /
+                               static_cast<double>(model.schedule.n_layers + 1) /
+                               machine.compute.memory_bytes_per_second;
+  const uint64_t wanted =
+      2 * disk.depth * disk.request_bytes + static_cast<uint64_t>(layer_seconds * disk.bytes_per_second);
+  return std::min(options.budget_bytes / kSlotShare, wanted);
 }
 
-Result<ResidencyPlan> plan_weights(const Model& model, const EngineOptions& options, const Fixed& fixed) {
+Result<ResidencyPlan> plan_weights(const Model& model, const EngineOptions& options, const PlanInputs& inputs,
+                                   const Fixed& fixed) {
   const uint64_t taken = fixed.total();
   PlanRequest request;
   request.weight_bytes = options.budget_bytes - std::min(options.budget_bytes, taken);
-  request.slot_bytes = slot_pool_bytes(options);
+  request.slot_bytes = slot_pool_bytes(model, options, inputs.profile);
+  request.request_bytes = inputs.profile.disk.request_bytes;
   request.lock = options.lock;
   request.preserve = options.preserve;
   return plan_residency(model.schedule, request);
@@ -185,7 +205,7 @@ PlanSummary summarise(const Model& model, const EngineOptions& options, const Pl
   summary.context_length = fixed.context_length;
   summary.batch = fixed.batch.n_tokens;
   summary.context_reduced = fixed.context_reduced;
-  estimate_speed(model, inputs.profile, summary);
+  foretell(model, residency, options.io, inputs.profile, summary);
   summarise_layers(model, residency, summary);
   return summary;
 }
@@ -206,31 +226,21 @@ tl::unexpected<Error> too_small(const Model& model, const EngineOptions& options
 
 }  // namespace
 
-void estimate_speed(const Model& model, const MachineProfile& machine, PlanSummary& summary) {
-  double swept_bytes = 0;
-  double multiply_adds = 0;
-  for (const WeightStep& step : model.schedule.steps) {
-    const double share = model.schedule.use_share(step);
-    swept_bytes += share * static_cast<double>(step.extent.size);
-    multiply_adds += share * static_cast<double>(step.rows) * static_cast<double>(step.cols);
-  }
-  const double disk = static_cast<double>(summary.streamed_bytes_per_sweep) / machine.disk_bytes_per_second;
-  const double memory = swept_bytes / machine.memory_bytes_per_second;
-  const double compute = multiply_adds / machine.multiply_adds_per_second;
-  const double bound = std::max({disk, memory, compute, 1e-9});
-  summary.limit = bound == disk ? "disk" : bound == memory ? "memory" : "compute";
-  summary.bound_decode_tok_s = 1.0 / bound;
-  summary.predicted_decode_tok_s = 1.0 / bound;
-  const double first_sweep = static_cast<double>(summary.locked_bytes + summary.streamed_bytes_per_sweep);
-  summary.predicted_first_token_seconds = std::max(first_sweep / machine.disk_bytes_per_second, compute);
-  summary.profile_measured = machine.disk_measured;
+void foretell(const Model& model, const ResidencyPlan& residency, IoMode io, const MachineProfile& machine,
+              PlanSummary& summary) {
+  const Forecast forecast = forecast_speed(model, residency, io, machine);
+  summary.limit = forecast.limit;
+  summary.bound_decode_tok_s = 1.0 / forecast.bound_seconds;
+  summary.predicted_decode_tok_s = 1.0 / forecast.decode_seconds;
+  summary.predicted_first_token_seconds = forecast.first_sweep_seconds;
+  summary.profile_measured = machine.disk.source != SpeedSource::kAssumed;
 }
 
 Result<MemoryPlan> plan_memory(const Model& model, const EngineOptions& options, const PlanInputs& inputs) {
   FLEX_TRY(const Fixed fixed, fix_sizes(model, options, inputs));
   if (!fits(model, options, fixed)) return too_small(model, options, inputs, fixed);
   MemoryPlan plan;
-  FLEX_TRY(plan.residency, plan_weights(model, options, fixed));
+  FLEX_TRY(plan.residency, plan_weights(model, options, inputs, fixed));
   plan.summary = summarise(model, options, inputs, fixed, plan.residency);
   plan.cache = fixed.cache;
   plan.batch = fixed.batch;

@@ -11,7 +11,7 @@
 #include "model/model.h"
 #include "model/transformer.h"
 #include "residency/planner.h"
-#include "runtime/machine.h"
+#include "runtime/machine_profile.h"
 
 namespace flexinfer {
 
@@ -33,7 +33,8 @@ struct MemoryPlan {
 // works and what takes the room; kUsage where an option contradicts the model.
 Result<MemoryPlan> plan_memory(const Model& model, const EngineOptions& options, const PlanInputs& inputs);
 
-// Fills the summary's limit, bound and predictions from what the machine can do; the other fields are set.
-void estimate_speed(const Model& model, const MachineProfile& machine, PlanSummary& summary);
+// Fills the summary's limit, bound and predictions from what the machine can do.
+void foretell(const Model& model, const ResidencyPlan& residency, IoMode io, const MachineProfile& machine,
+              PlanSummary& summary);
 
 }  // namespace flexinfer

@@ -5,40 +5,17 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
-#include "io/async_reader.h"
 #include "residency/mapped_source.h"
 #include "residency/weight_store.h"
+#include "runtime/forecast.h"
+#include "runtime/machine.h"
+#include "runtime/readers.h"
 #include "runtime/session_impl.h"
 
 namespace flexinfer {
 namespace {
 
 constexpr uint64_t kTellingBytes = 64 * kMiB;  // fewer say little about a disk's speed
-
-Result<std::vector<File>> open_files(const Engine::Impl& engine, std::vector<std::string>& notes) {
-  std::vector<File> files;
-  const bool mapped = engine.plan.options.io == IoMode::kMmap;
-  for (const std::string& path : engine.paths) {
-    FLEX_TRY(File file, mapped ? File::open_buffered(path) : File::open_direct(path));
-    if (!mapped && !file.direct()) {
-      notes.push_back(fmt::format(
-          "{}: the filesystem refuses direct I/O; reading through the page cache, dropping what was read",
-          path));
-    }
-    files.push_back(std::move(file));
-  }
-  return files;
-}
-
-Result<std::unique_ptr<AsyncReader>> make_reader(IoMode mode, std::span<const File> files, unsigned depth,
-                                                 std::vector<std::string>& notes) {
-  if (mode == IoMode::kThreads) return make_thread_reader(files, depth);
-  if (mode == IoMode::kUring) return make_uring_reader(files, depth);
-  std::string note;
-  auto reader = make_best_reader(files, depth, &note);
-  if (!note.empty()) notes.push_back(note);
-  return reader;
-}
 
 // Replaces an `io` of kAuto by what it has become.
 Result<std::unique_ptr<WeightSource>> make_source(const Engine::Impl& engine, std::span<const File> files,
@@ -47,7 +24,7 @@ Result<std::unique_ptr<WeightSource>> make_source(const Engine::Impl& engine, st
   const IoMode mode = engine.plan.options.io;
   if (mode == IoMode::kMmap) return MappedSource::create(schedule, files);
   const ResidencyPlan& plan = engine.plan.residency;
-  FLEX_TRY(auto reader, make_reader(mode, files, reader_depth(plan), notes));
+  FLEX_TRY(auto reader, make_reader(mode, files, reader_depth(plan), &notes));
   const bool is_ring = std::string_view(reader->name()) == kUringName;
   if (io == IoMode::kAuto) io = is_ring ? IoMode::kUring : IoMode::kThreads;
   const Lookahead lookahead = mode == IoMode::kSync ? Lookahead::kNone : Lookahead::kSweep;
@@ -59,7 +36,7 @@ Result<std::unique_ptr<WeightSource>> make_source(const Engine::Impl& engine, st
 Result<std::unique_ptr<Session::Impl>> Session::Impl::create(std::shared_ptr<const Engine::Impl> engine) {
   const MemoryPlan& plan = engine->plan;
   auto impl = std::make_unique<Impl>(engine, plan.options.n_threads);
-  FLEX_TRY(impl->files, open_files(*engine, impl->notes));
+  FLEX_TRY(impl->files, open_files(engine->paths, plan.options.io, impl->notes));
   FLEX_TRY(impl->cache, KvCache::allocate(plan.cache));
   impl->io = plan.options.io;
   FLEX_TRY(impl->weights, make_source(*engine, impl->files, impl->io, impl->notes));
@@ -113,7 +90,7 @@ Result<std::span<const float>> Session::Impl::forward(std::span<const Token> tok
 }
 
 // What a sweep has read in its time, the disk can do. One that waited for the disk most of its time says how
-// fast the disk is: the first such sweep makes the prediction, whatever was assumed before.
+// fast the disk is: the first such sweep makes the prediction, whatever was known before.
 void Session::Impl::learn_disk_speed(const Meter& meter) {
   const ReadStats reads = weights->stats();
   const double seconds = seconds_since(meter.start_ns);
@@ -122,14 +99,15 @@ void Session::Impl::learn_disk_speed(const Meter& meter) {
   const double speed = static_cast<double>(bytes) / seconds;
   const bool measured = stalled >= seconds / 2;
   const bool corrects = measured && !learned_disk;
-  if (bytes < kTellingBytes || (!corrects && speed <= profile.disk_bytes_per_second)) return;
-  profile.disk_bytes_per_second = speed;
-  PlanSummary now = engine->plan.summary;
-  estimate_speed(engine->model, profile, now);
-  if (corrects) stats.predicted_decode_tok_s = now.predicted_decode_tok_s;
-  stats.bound_decode_tok_s = now.bound_decode_tok_s;
+  if (bytes < kTellingBytes || (!corrects && speed <= profile.disk.bytes_per_second)) return;
+  profile.disk.bytes_per_second = speed;
+  profile.disk.source = SpeedSource::kSweep;
+  const MemoryPlan& plan = engine->plan;
+  const Forecast now = forecast_speed(engine->model, plan.residency, plan.options.io, profile);
+  if (corrects) stats.predicted_decode_tok_s = 1.0 / now.decode_seconds;
+  stats.bound_decode_tok_s = 1.0 / now.bound_seconds;
   learned_disk = learned_disk || measured;
-  record_disk_speed(engine->paths.front(), speed);
+  save_disk_speed(engine->paths.front(), profile.disk);
 }
 
 Result<std::span<const float>> Session::Impl::append(std::span<const Token> tokens, bool another_follows,

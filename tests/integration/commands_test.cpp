@@ -52,6 +52,20 @@ TEST(Plan, PartsDoNotAddUp) {
   }
 }
 
+TEST(Calibrate, PlanDoesNotUseTheProfile) {
+  const TempDirectory folder;
+  ProcessOptions options;
+  options.environment = {{"XDG_CACHE_HOME", folder.path("cache")}};
+  const Json before = run_json({"plan", kLargerModel}, options);
+  EXPECT_FALSE(before.at("profile_measured").get<bool>());
+  const Json calibration = run_json({"calibrate", kLargerModel}, options);
+  expect_keys(calibration,
+              {"disk_bytes_per_second", "request_bytes", "depth", "disk_samples", "memory_bytes_per_second",
+               "region_seconds", "products", "n_threads", "kernels", "profile_folder"});
+  EXPECT_EQ(calibration.at("profile_folder").get<std::string>(), folder.path("cache") + "/flexinfer");
+  EXPECT_TRUE(run_json({"plan", kLargerModel}, options).at("profile_measured").get<bool>());
+}
+
 TEST(Plan, FullBudgetStreams) {
   const Json plan = run_json({"plan", kLargerModel, "--budget", budget_between(kLargerModel, 1)});
   EXPECT_EQ(plan.at("streamed_bytes_per_sweep"), 0);

@@ -1,5 +1,5 @@
-// Where tests find what they read. Functions, not definitions of the compiler: objects compiled in one clone serve
-// every other.
+// Where tests find what they read. Functions, not definitions of the compiler: objects compiled in one clone
+// serve every other.
 #pragma once
 
 #include <string>

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "base/bytes.h"
 #include "base/page_buffer.h"
 #include "support/files.h"
@@ -105,24 +103,6 @@ TEST(Machine, ResidentMemoryDoesNotGrowWithTouchedPages) {
     buffer->data()[offset] = std::byte{1};
   EXPECT_GE(resident_bytes(), before + 60 * kMiB);
   EXPECT_GE(peak_resident_bytes(), before + 60 * kMiB);
-}
-
-TEST(Machine, ForgetsTheDisksSpeed) {
-  const testing::TempDirectory folder;
-  const std::string model = folder.path("model");
-  testing::write_bytes(model, "x");
-  ASSERT_EQ(::setenv("XDG_CACHE_HOME", folder.path("cache").c_str(), 1), 0);
-  EXPECT_FALSE(machine_profile(model).disk_measured);
-  record_disk_speed(model, 2.5e9);
-  EXPECT_TRUE(machine_profile(model).disk_measured);
-  EXPECT_EQ(machine_profile(model).disk_bytes_per_second, 2.5e9);
-  EXPECT_FALSE(machine_profile(folder.path("absent")).disk_measured);
-  testing::write_bytes(folder.path("cache") + "/flexinfer/damaged", "fast");
-  for (const auto& entry : std::filesystem::directory_iterator(folder.path("cache") + "/flexinfer")) {
-    testing::write_bytes(entry.path().string(), "-7 fast\n");
-  }
-  EXPECT_FALSE(machine_profile(model).disk_measured);
-  ASSERT_EQ(::unsetenv("XDG_CACHE_HOME"), 0);
 }
 
 }  // namespace

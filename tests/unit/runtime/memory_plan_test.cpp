@@ -58,7 +58,7 @@ class ModelMaker {
  private:
   WeightStep matrix(int layer, Role role, int64_t rows, int64_t cols) {
     const uint64_t row_bytes = static_cast<uint64_t>(cols) / 32 * 18;
-    WeightStep step{layer, role, "matrix", GgmlType::kQ4_0, rows, cols, row_bytes, {}};
+    WeightStep step{layer, role, -1, "matrix", GgmlType::kQ4_0, rows, cols, row_bytes, {}};
     step.extent = {0, end_, row_bytes * static_cast<uint64_t>(rows)};
     end_ = align_up(step.extent.end(), 32);
     return step;
@@ -331,7 +331,7 @@ TEST_P(MemoryPlanTest, AbsurdContextPasses) {
 }
 
 TEST_P(MemoryPlanTest, PredictsMoreThanTheDiskGives) {
-  inputs_.profile.disk_bytes_per_second = 1e6;
+  inputs_.profile.disk.bytes_per_second = 1e6;
   const PlanSummary slow = plan(with_budget(minimum())).summary;
   EXPECT_EQ(slow.limit, "disk");
   EXPECT_NEAR(slow.bound_decode_tok_s * static_cast<double>(slow.streamed_bytes_per_sweep), 1e6, 1.0);

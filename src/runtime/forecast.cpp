@@ -1,0 +1,144 @@
+#include "runtime/forecast.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace flexinfer {
+namespace {
+
+// Regions of a layer beside the products: norms, rope, cache, attention, activation, residuals.
+constexpr double kRegionsPerLayer = 10;
+
+// A stretch of a sweep: bytes that are read for it (0: they are in memory) and the time of its arithmetic; of
+// an expert, both as often as a router without favourites chooses it.
+struct Stretch {
+  double read_bytes = 0;
+  double compute_seconds = 0;
+};
+
+double multiply_adds(const WeightStep& step) {
+  return static_cast<double>(step.rows) * static_cast<double>(step.cols);
+}
+
+// That a token's sweep uses.
+double swept_bytes(const WeightSchedule& schedule) {
+  double total = 0;
+  for (const WeightStep& step : schedule.steps)
+    total += schedule.use_share(step) * static_cast<double>(step.extent.size);
+  return total;
+}
+
+// At one token, the cores' own speed.
+double arithmetic_seconds(const WeightSchedule& schedule, const ComputeSpeed& compute) {
+  double total = 0;
+  for (const WeightStep& step : schedule.steps)
+    total +=
+        schedule.use_share(step) * multiply_adds(step) / compute.product(step.type).multiply_adds_per_second;
+  return total;
+}
+
+// Of one token and `rows` rows of a step.
+double product_seconds(const WeightStep& step, int64_t rows, const ComputeSpeed& compute) {
+  const ProductSpeed speed = compute.product(step.type);
+  const double share = static_cast<double>(rows) / static_cast<double>(step.rows);
+  return compute.region_seconds +
+         share * std::max(static_cast<double>(step.extent.size) / speed.bytes_per_second,
+                          multiply_adds(step) / speed.multiply_adds_per_second);
+}
+
+std::vector<Stretch> stretches_of(const WeightSchedule& schedule, const ResidencyPlan& plan,
+                                  const ComputeSpeed& compute) {
+  std::vector<Stretch> stretches;
+  for (size_t i = 0; i < schedule.steps.size(); ++i) {
+    const WeightStep& step = schedule.steps[i];
+    if (i == 0 || schedule.steps[i - 1].layer != step.layer)
+      stretches.push_back({0, kRegionsPerLayer * compute.region_seconds});
+    const double share = schedule.use_share(step);
+    if (const int64_t locked = plan.steps[i].rows; locked > 0)
+      stretches.push_back({0, share * product_seconds(step, locked, compute)});
+    for (const StreamedSlice& slice : streamed_slices(step, plan.steps[i].rows, plan.slot_size)) {
+      stretches.push_back({share * static_cast<double>(slice.read.size),
+                           share * product_seconds(step, slice.row_end - slice.row_begin, compute)});
+    }
+  }
+  return stretches;
+}
+
+double compute_seconds(const std::vector<Stretch>& stretches) {
+  double total = 0;
+  for (const Stretch& stretch : stretches)
+    total += stretch.compute_seconds;
+  return total;
+}
+
+// The time of a sweep that follows others, when reads run ahead through a ring of slots.
+double ahead_seconds(const std::vector<Stretch>& stretches, uint32_t n_slots, double disk_speed) {
+  constexpr int kSweeps = 3;  // the first fills the ring
+  std::vector<double> slot_free(std::max<uint32_t>(n_slots, 1), 0.0);
+  size_t next_slot = 0;
+  double disk_free = 0;
+  double now = 0;
+  double before = 0;
+  for (int sweep = 0; sweep < kSweeps; ++sweep) {
+    before = now;
+    for (const Stretch& stretch : stretches) {
+      if (stretch.read_bytes == 0) {
+        now += stretch.compute_seconds;
+        continue;
+      }
+      double& slot = slot_free[next_slot++ % slot_free.size()];
+      disk_free = std::max(disk_free, slot) + stretch.read_bytes / disk_speed;
+      now = std::max(now, disk_free) + stretch.compute_seconds;
+      slot = now;
+    }
+  }
+  return now - before;
+}
+
+double sweep_seconds(const WeightSchedule& schedule, const ResidencyPlan& plan, IoMode io,
+                     const std::vector<Stretch>& stretches, double disk_speed) {
+  if (plan.all_locked()) return compute_seconds(stretches);
+  if (io == IoMode::kMmap) {
+    return compute_seconds(stretches) + swept_bytes(schedule) / disk_speed;
+  }
+  if (io == IoMode::kSync) {
+    return compute_seconds(stretches) + static_cast<double>(plan.streamed_bytes_per_sweep) / disk_speed;
+  }
+  return ahead_seconds(stretches, plan.n_slots, disk_speed);
+}
+
+void find_bound(const WeightSchedule& schedule, const ResidencyPlan& plan, const MachineProfile& machine,
+                Forecast& forecast) {
+  const double memory = swept_bytes(schedule) / machine.compute.memory_bytes_per_second;
+  const double compute = arithmetic_seconds(schedule, machine.compute);
+  const double disk = static_cast<double>(plan.streamed_bytes_per_sweep) / machine.disk.bytes_per_second;
+  forecast.bound_seconds = std::max({disk, memory, compute, 1e-9});
+  forecast.limit = forecast.bound_seconds == disk     ? "disk"
+                   : forecast.bound_seconds == memory ? "memory"
+                                                      : "compute";
+}
+
+}  // namespace
+
+Forecast forecast_speed(const Model& model, const ResidencyPlan& plan, IoMode io,
+                        const MachineProfile& machine) {
+  Forecast forecast;
+  const std::vector<Stretch> stretches = stretches_of(model.schedule, plan, machine.compute);
+  find_bound(model.schedule, plan, machine, forecast);
+  forecast.decode_seconds =
+      std::max(sweep_seconds(model.schedule, plan, io, stretches, machine.disk.bytes_per_second),
+               forecast.bound_seconds);
+  const double first_read = static_cast<double>(plan.arena_bytes + plan.streamed_bytes_per_sweep);
+  forecast.first_sweep_seconds =
+      std::max(first_read / machine.disk.bytes_per_second, forecast.decode_seconds);
+  return forecast;
+}
+
+int64_t hiding_batch(const Model& model, uint64_t streamed_bytes, const MachineProfile& machine) {
+  const double token_seconds = arithmetic_seconds(model.schedule, machine.compute);
+  const double read_seconds = static_cast<double>(streamed_bytes) / machine.disk.bytes_per_second;
+  return static_cast<int64_t>(std::min(std::ceil(read_seconds / std::max(token_seconds, 1e-12)), 1e9));
+}
+
+}  // namespace flexinfer
