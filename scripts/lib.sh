@@ -4,6 +4,9 @@ build_packages=(g++ cmake ninja-build pkg-config ccache
   liburing-dev nlohmann-json3-dev libcli11-dev libfmt-dev libexpected-dev libpcre2-dev libutf8proc-dev)
 test_packages=(libgtest-dev librapidcheck-dev)
 check_packages=(git python3 clang-format)
+# To build for 64-bit ARM on another machine, and to run what was built. Libraries that are headers alone are shared.
+cross_packages=(g++-aarch64-linux-gnu qemu-user liburing-dev:arm64 libfmt-dev:arm64 libpcre2-dev:arm64
+  libutf8proc-dev:arm64 libgtest-dev:arm64 librapidcheck-dev:arm64)
 
 say() { printf '== %s\n' "$*"; }
 
@@ -12,7 +15,26 @@ die() {
   exit 1
 }
 
-is_installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+# is_installed NAME[:ARCHITECTURE]: this machine's own where none is named.
+is_installed() {
+  local architecture=${1#*:}
+  [[ $1 == *:* ]] || architecture=$(dpkg --print-architecture)
+  dpkg-query -W -f='${Architecture} ${db:Status-Status}\n' "$1" 2>/dev/null | grep -qxE "($architecture|all) installed"
+}
+
+# need_architecture NAME: lets apt-get install packages of another architecture beside this machine's own.
+need_architecture() {
+  command -v dpkg >/dev/null || return 0
+  [[ $(dpkg --print-architecture) == "$1" ]] && return
+  dpkg --print-foreign-architectures | grep -qx "$1" && return
+  local change=(dpkg --add-architecture "$1")
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null || die "packages of another architecture are needed; as root, run: ${change[*]}"
+    change=(sudo "${change[@]}")
+  fi
+  say "adding an architecture, to install its libraries beside this machine's: ${change[*]}"
+  "${change[@]}" || die "dpkg could not add the architecture $1"
+}
 
 # need_packages NAME...: installs those that are missing, or says what to install where it cannot.
 need_packages() {
