@@ -67,7 +67,8 @@ ReadStats WeightStore::stats() const {
 }
 
 void WeightStore::begin_sweep(const SweepOptions& options) {
-  if (streams_left_ > 0) forget_streams();
+  // After a failed piece the sweep begins anew: what was issued ahead lies behind pieces that are read again.
+  if (streams_left_ > 0 || piece_failed()) forget_streams();
   if (piece_failed()) forget_pieces();
   ++sweep_number_;
   sweep_ = options;
