@@ -37,13 +37,13 @@ constexpr bool is_ffn(Role role) {
 struct WeightStep {
   int layer = 0;  // the output head is layer n_layers
   Role role = Role::kAttentionQ;
-  int32_t block = -1;  // of an expert's matrix: the expert block that it belongs to
   std::string name;
   GgmlType type = GgmlType::kF32;
   int64_t rows = 0;
   int64_t cols = 0;
   uint64_t row_bytes = 0;
   Extent extent;
+  int32_t block = -1;  // of an expert's matrix: the expert block that it belongs to
 
   bool is_expert() const { return block >= 0; }
 };
