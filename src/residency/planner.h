@@ -20,11 +20,11 @@
 namespace flexinfer {
 
 struct PlanRequest {
-  uint64_t weight_bytes = 0;      // for the locked arena, the slots and the look-up buffer together
-  uint64_t slot_bytes = 0;        // of it for the slots, if anything streams
-  uint64_t request_bytes = kMiB;  // the size of a read that the disk's full rate takes
+  uint64_t weight_bytes = 0;  // for the locked arena, the slots and the look-up buffer together
+  uint64_t slot_bytes = 0;    // of it for the slots, if anything streams
   LockPolicy lock = LockPolicy::kBalanced;
   Preservation preserve = Preservation::kFlexible;
+  uint64_t request_bytes = kMiB;  // the size of a read that the disk's full rate takes
 };
 
 // The locked rows of one matrix are rows [0, rows); they lie in the arena at `arena_offset`, which is

@@ -68,7 +68,8 @@ inline RecordedStore make_store(const MadeWeights& weights, const ResidencyPlan&
 
 inline ResidencyPlan make_plan(const WeightSchedule& schedule, uint64_t weight_bytes, uint64_t slot_bytes = 0,
                                LockPolicy lock = LockPolicy::kBalanced) {
-  return plan_residency(schedule, {weight_bytes, slot_bytes, lock, Preservation::kFlexible}).value();
+  return plan_residency(schedule, {.weight_bytes = weight_bytes, .slot_bytes = slot_bytes, .lock = lock})
+      .value();
 }
 
 // About half of the weights locked, the rest streamed through the fewest slots.
