@@ -15,7 +15,7 @@ Model model_of_layers() {
   schedule.n_layers = 4;
   uint64_t offset = 0;
   const auto add = [&](int layer, Role role) {
-    WeightStep step{layer, role, -1, "matrix", GgmlType::kQ8_0, 256, 3840, 4080, {0, offset, 256 * 4080}};
+    WeightStep step{layer, role, "matrix", GgmlType::kQ8_0, 256, 3840, 4080, {0, offset, 256 * 4080}};
     offset += kMiB;
     schedule.steps.push_back(step);
   };
