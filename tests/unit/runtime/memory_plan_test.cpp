@@ -58,7 +58,7 @@ class ModelMaker {
  private:
   WeightStep matrix(int layer, Role role, int64_t rows, int64_t cols) {
     const uint64_t row_bytes = static_cast<uint64_t>(cols) / 32 * 18;
-    WeightStep step{layer, role, -1, "matrix", GgmlType::kQ4_0, rows, cols, row_bytes, {}};
+    WeightStep step{layer, role, "matrix", GgmlType::kQ4_0, rows, cols, row_bytes, {}};
     step.extent = {0, end_, row_bytes * static_cast<uint64_t>(rows)};
     end_ = align_up(step.extent.end(), 32);
     return step;
