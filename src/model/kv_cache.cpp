@@ -44,7 +44,7 @@ Result<KvCacheShape> kv_cache_shape(const Hyperparameters& hp, CacheType type, i
                       fmt::format("a context has 1 to {} positions, not {}", kMostPositions, context_length));
   }
   KvCacheShape shape;
-  shape.windows.assign(static_cast<size_t>(hp.n_layers), hp.attention.window);
+  shape.windows.assign(hp.layers.size(), hp.attention.window);
   shape.n_kv_heads = hp.attention.n_kv_heads;
   shape.head_dim = hp.attention.head_dim;
   shape.context_length = context_length;

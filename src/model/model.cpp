@@ -1,21 +1,25 @@
 #include "model/model.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
-#include "model/llama.h"
+#include "model/families.h"
 
 namespace flexinfer {
 namespace {
 
 struct Architecture {
   std::string_view name;  // general.architecture
-  Result<Model> (*read)(const GgufFile&);
+  Result<Model> (*read)(const GgufFile&, MetadataReader&);
 };
 
-constexpr std::array kArchitectures = {Architecture{"llama", read_llama}};
+constexpr std::array kArchitectures = {
+    Architecture{"llama", read_llama},
+};
 
 }  // namespace
 
@@ -26,11 +30,16 @@ Result<Model> read_model(const GgufFile& file) {
                       fmt::format("{}: the key general.architecture is missing", file.paths().front()));
   }
   for (const Architecture& architecture : kArchitectures) {
-    if (architecture.name == *name) return architecture.read(file);
+    if (architecture.name != *name) continue;
+    MetadataReader metadata(file, *name);
+    return architecture.read(file, metadata);
   }
-  return make_error(
-      ErrorCode::kUnsupported,
-      fmt::format("{}: architecture '{}' is not supported (known: llama)", file.paths().front(), *name));
+  std::vector<std::string_view> known;
+  for (const Architecture& architecture : kArchitectures)
+    known.push_back(architecture.name);
+  return make_error(ErrorCode::kUnsupported,
+                    fmt::format("{}: architecture '{}' is not supported (known: {})", file.paths().front(),
+                                *name, fmt::join(known, ", ")));
 }
 
 }  // namespace flexinfer

@@ -13,29 +13,38 @@
 
 namespace flexinfer {
 
-// Indices into WeightSchedule::steps (the matrices) and ::constants (the vectors) of one layer.
-struct LayerWeights {
-  size_t q = 0;
+// A matrix is an index into WeightSchedule::steps, a vector one into ::constants. What only some models have
+// is optional, and its operation is left out where it is absent.
+struct AttentionWeights {
+  size_t norm = 0;  // vector
+  size_t q = 0;     // matrices
   size_t k = 0;
   size_t v = 0;
-  size_t attention_output = 0;
-  size_t gate = 0;
-  size_t up = 0;
-  size_t down = 0;
-  size_t attention_norm = 0;
-  size_t ffn_norm = 0;
-  std::optional<size_t> q_bias;
+  size_t output = 0;
+  std::optional<size_t> q_bias;  // vectors
   std::optional<size_t> k_bias;
   std::optional<size_t> v_bias;
-  std::optional<size_t> attention_output_bias;
+  std::optional<size_t> output_bias;
+};
+
+struct FfnWeights {
+  size_t norm = 0;  // vector
+  size_t gate = 0;  // matrices
+  size_t up = 0;
+  size_t down = 0;
+};
+
+struct LayerWeights {
+  AttentionWeights attention;
+  FfnWeights ffn;
 };
 
 struct Model {
   Hyperparameters hyperparameters;
   WeightSchedule schedule;
-  std::vector<LayerWeights> layers;
-  size_t output_norm = 0;              // constant
-  std::optional<size_t> rope_factors;  // constant
+  std::vector<LayerWeights> layers;    // parallel to Hyperparameters::layers
+  size_t output_norm = 0;              // vector
+  std::optional<size_t> rope_factors;  // vector: the frequencies of every rope are divided by it
 };
 
 // Reads and checks everything but the weights themselves. kUnsupported for an architecture, a tensor or a

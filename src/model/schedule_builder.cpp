@@ -96,4 +96,8 @@ Result<WeightSchedule> ScheduleBuilder::finish(int n_layers) {
   return std::move(schedule_);
 }
 
+std::string LayerTensors::full_name(std::string_view name) const {
+  return fmt::format("blk.{}.{}", layer_, name);
+}
+
 }  // namespace flexinfer

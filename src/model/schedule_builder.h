@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "gguf/gguf_file.h"
 #include "model/model.h"
@@ -42,6 +43,27 @@ class ScheduleBuilder {
   WeightSchedule schedule_;
   std::set<std::string> used_;
   std::optional<Error> error_;
+};
+
+// The tensors of one layer, named without their "blk.LAYER." in front.
+class LayerTensors {
+ public:
+  LayerTensors(ScheduleBuilder& schedule, int layer) : schedule_(schedule), layer_(layer) {}
+
+  size_t matrix(Role role, std::string_view name, int64_t rows, int64_t cols) {
+    return schedule_.matrix(layer_, role, full_name(name), rows, cols);
+  }
+  size_t vector(std::string_view name, int64_t size) { return schedule_.vector(full_name(name), size); }
+  std::optional<size_t> optional_vector(std::string_view name, int64_t size) {
+    return schedule_.optional_vector(full_name(name), size);
+  }
+  void ignore(std::string_view name) { schedule_.ignore(full_name(name)); }
+
+ private:
+  std::string full_name(std::string_view name) const;
+
+  ScheduleBuilder& schedule_;
+  int layer_;
 };
 
 }  // namespace flexinfer

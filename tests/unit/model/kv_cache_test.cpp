@@ -11,7 +11,7 @@ namespace {
 
 Hyperparameters numbers(int64_t head_dim = 64) {
   Hyperparameters hp;
-  hp.n_layers = 3;
+  hp.layers.resize(3);
   hp.attention = {.n_heads = 4, .n_kv_heads = 2, .head_dim = head_dim};
   return hp;
 }
@@ -46,7 +46,7 @@ TEST(KvCache, SizeOfAnAbsurdContextOverflows) {
     EXPECT_EQ(shape.error().code, ErrorCode::kUsage);
   }
   Hyperparameters huge = numbers(1 << 20);
-  huge.n_layers = 1024;
+  huge.layers.resize(1024);
   huge.attention.n_kv_heads = 4096;
   const auto shape = kv_cache_shape(huge, CacheType::kF32, 1 << 28);
   ASSERT_FALSE(shape);

@@ -1,4 +1,4 @@
-#include "model/llama.h"
+#include "model/model.h"
 
 #include <gtest/gtest.h>
 
@@ -36,8 +36,7 @@ class Llama : public ::testing::Test {
 TEST_F(Llama, ReadsOtherNumbersThanTheFileHolds) {
   const Model model = read();
   const Hyperparameters& hp = model.hyperparameters;
-  EXPECT_EQ(hp.architecture, "llama");
-  EXPECT_EQ(hp.n_layers, 2);
+  EXPECT_EQ(hp.n_layers(), 2);
   EXPECT_EQ(hp.hidden_dim, 64);
   EXPECT_EQ(hp.ffn_dim, 96);
   EXPECT_EQ(hp.vocab_size, 40);
@@ -45,9 +44,9 @@ TEST_F(Llama, ReadsOtherNumbersThanTheFileHolds) {
   EXPECT_EQ(hp.attention.n_heads, 4);
   EXPECT_EQ(hp.attention.n_kv_heads, 2);
   EXPECT_EQ(hp.attention.head_dim, 16);
-  EXPECT_EQ(hp.rope.n_dims, 16);
-  EXPECT_EQ(hp.rope.base, 10000.0);
-  EXPECT_EQ(hp.rope.linear_scale, 1.0);
+  EXPECT_EQ(hp.ropes.front().n_dims, 16);
+  EXPECT_EQ(hp.ropes.front().base, 10000.0);
+  EXPECT_EQ(hp.ropes.front().linear_scale, 1.0);
   EXPECT_FLOAT_EQ(hp.norm_epsilon, 1e-5f);
 }
 
@@ -74,16 +73,16 @@ TEST_F(Llama, LayerPointsAtTheWeightsOfAnother) {
     const std::string prefix = "blk." + std::to_string(layer) + ".";
     auto step = [&](size_t index) { return model.schedule.steps.at(index).name; };
     auto constant = [&](size_t index) { return model.schedule.constants.at(index).name; };
-    EXPECT_EQ(step(w.q), prefix + "attn_q.weight");
-    EXPECT_EQ(step(w.k), prefix + "attn_k.weight");
-    EXPECT_EQ(step(w.v), prefix + "attn_v.weight");
-    EXPECT_EQ(step(w.attention_output), prefix + "attn_output.weight");
-    EXPECT_EQ(step(w.gate), prefix + "ffn_gate.weight");
-    EXPECT_EQ(step(w.up), prefix + "ffn_up.weight");
-    EXPECT_EQ(step(w.down), prefix + "ffn_down.weight");
-    EXPECT_EQ(constant(w.attention_norm), prefix + "attn_norm.weight");
-    EXPECT_EQ(constant(w.ffn_norm), prefix + "ffn_norm.weight");
-    EXPECT_EQ(w.q_bias, std::nullopt);
+    EXPECT_EQ(step(w.attention.q), prefix + "attn_q.weight");
+    EXPECT_EQ(step(w.attention.k), prefix + "attn_k.weight");
+    EXPECT_EQ(step(w.attention.v), prefix + "attn_v.weight");
+    EXPECT_EQ(step(w.attention.output), prefix + "attn_output.weight");
+    EXPECT_EQ(step(w.ffn.gate), prefix + "ffn_gate.weight");
+    EXPECT_EQ(step(w.ffn.up), prefix + "ffn_up.weight");
+    EXPECT_EQ(step(w.ffn.down), prefix + "ffn_down.weight");
+    EXPECT_EQ(constant(w.attention.norm), prefix + "attn_norm.weight");
+    EXPECT_EQ(constant(w.ffn.norm), prefix + "ffn_norm.weight");
+    EXPECT_EQ(w.attention.q_bias, std::nullopt);
   }
   EXPECT_EQ(model.schedule.constants.at(model.output_norm).name, "output_norm.weight");
   EXPECT_EQ(model.rope_factors, std::nullopt);
@@ -101,11 +100,11 @@ TEST_F(Llama, LosesAnOptionalTensor) {
   };
   EXPECT_EQ(constant(model.rope_factors), "rope_freqs.weight");
   const LayerWeights& w = model.layers.at(1);
-  EXPECT_EQ(constant(w.q_bias), "blk.1.attn_q.bias");
-  EXPECT_EQ(constant(w.k_bias), "blk.1.attn_k.bias");
-  EXPECT_EQ(constant(w.v_bias), "blk.1.attn_v.bias");
-  EXPECT_EQ(constant(w.attention_output_bias), "blk.1.attn_output.bias");
-  EXPECT_EQ(model.layers.at(0).q_bias, std::nullopt);
+  EXPECT_EQ(constant(w.attention.q_bias), "blk.1.attn_q.bias");
+  EXPECT_EQ(constant(w.attention.k_bias), "blk.1.attn_k.bias");
+  EXPECT_EQ(constant(w.attention.v_bias), "blk.1.attn_v.bias");
+  EXPECT_EQ(constant(w.attention.output_bias), "blk.1.attn_output.bias");
+  EXPECT_EQ(model.layers.at(0).attention.q_bias, std::nullopt);
 }
 
 TEST_F(Llama, NeedsAHeadOfItsOwn) {
@@ -201,18 +200,18 @@ TEST_F(Llama, ExpertsPassAsADenseModel) {
 TEST_F(Llama, LinearScalingIsLost) {
   model_.texts["rope.scaling.type"] = "linear";
   model_.numbers["rope.scaling.factor"] = 4.0f;
-  EXPECT_EQ(read().hyperparameters.rope.linear_scale, 4.0);
+  EXPECT_EQ(read().hyperparameters.ropes.front().linear_scale, 4.0);
 }
 
 TEST_F(Llama, LinearScalingOfOldFilesIsLost) {
   model_.numbers["rope.scale_linear"] = 2.0f;
-  EXPECT_EQ(read().hyperparameters.rope.linear_scale, 2.0);
+  EXPECT_EQ(read().hyperparameters.ropes.front().linear_scale, 2.0);
 }
 
 TEST_F(Llama, FactorScalesThoughTheTypeIsNone) {
   model_.texts["rope.scaling.type"] = "none";
   model_.numbers["rope.scaling.factor"] = 4.0f;
-  EXPECT_EQ(read().hyperparameters.rope.linear_scale, 1.0);
+  EXPECT_EQ(read().hyperparameters.ropes.front().linear_scale, 1.0);
 }
 
 TEST_F(Llama, UnknownScalingPasses) {

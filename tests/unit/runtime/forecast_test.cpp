@@ -10,7 +10,7 @@ namespace {
 // Four layers of eight matrices of 1 MiB each, and a head like a matrix.
 Model model_of_layers() {
   Model model;
-  model.hyperparameters.n_layers = 4;
+  model.hyperparameters.layers.resize(4);
   WeightSchedule& schedule = model.schedule;
   schedule.n_layers = 4;
   uint64_t offset = 0;

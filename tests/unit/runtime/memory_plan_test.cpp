@@ -35,13 +35,13 @@ class ModelMaker {
  public:
   explicit ModelMaker(const Shape& shape) {
     Hyperparameters& hp = model_.hyperparameters;
-    hp.n_layers = shape.n_layers;
+    hp.layers.resize(static_cast<size_t>(shape.n_layers));
     hp.hidden_dim = shape.hidden_dim;
     hp.ffn_dim = shape.ffn_dim;
     hp.vocab_size = shape.vocab_size;
     hp.context_length = shape.context_length;
     hp.attention = {shape.n_heads, shape.n_kv_heads, shape.hidden_dim / shape.n_heads};
-    hp.rope.n_dims = hp.attention.head_dim;
+    hp.ropes = {{.n_dims = hp.attention.head_dim}};
     WeightSchedule& schedule = model_.schedule;
     schedule.n_layers = static_cast<int>(shape.n_layers);
     schedule.tied_embedding = shape.tied;

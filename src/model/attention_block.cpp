@@ -1,0 +1,51 @@
+#include "model/attention_block.h"
+
+#include "ops/elementwise.h"
+#include "ops/rope.h"
+
+namespace flexinfer {
+namespace {
+
+// The heads of the batch, of the normed input.
+Status project_heads(Workspace& w, const AttentionWeights& weights) {
+  Activations& a = w.activations;
+  MatmulInput input = w.input(a.normed);
+  FLEX_CHECK(w.project(weights.q, input, a.q));
+  FLEX_CHECK(w.project(weights.k, input, a.k));
+  FLEX_CHECK(w.project(weights.v, input, a.v));
+  w.add_bias(weights.q_bias, a.q);
+  w.add_bias(weights.k_bias, a.k);
+  w.add_bias(weights.v_bias, a.v);
+  return {};
+}
+
+void turn_heads(Workspace& w, size_t rope) {
+  Activations& a = w.activations;
+  const Hyperparameters& hp = w.model.hyperparameters;
+  const RopeAngles& angles = a.angles[rope];
+  for (const Rows& heads : {a.q, a.k}) {
+    apply_rope(w.compute, hp.ropes[rope].pairs, angles.cosines, angles.sines, angles.cosines.cols,
+               hp.attention.head_dim, heads);
+  }
+}
+
+}  // namespace
+
+Status attention_block(Workspace& w, const AttentionWeights& weights, const LayerFacts& facts,
+                       const CacheLayer& cache) {
+  Activations& a = w.activations;
+  const AttentionShape& shape = w.model.hyperparameters.attention;
+  w.norm(a.x, weights.norm, a.normed);
+  FLEX_CHECK(project_heads(w, weights));
+  turn_heads(w, facts.rope);
+  const TokenPlaces places{a.positions, a.sequences};
+  store_cache(w.compute, shape, places, a.k, a.v, cache);
+  attend(w.compute, shape, {}, places, a.q, cache, a.attention_scratch, a.attended);
+  MatmulInput attended = w.input(a.attended);
+  FLEX_CHECK(w.project(weights.output, attended, a.normed));
+  w.add_bias(weights.output_bias, a.normed);
+  add_rows(w.compute, a.normed, a.x);
+  return {};
+}
+
+}  // namespace flexinfer

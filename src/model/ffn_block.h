@@ -1,0 +1,12 @@
+// The feed-forward half of a layer.
+#pragma once
+
+#include "base/result.h"
+#include "model/workspace.h"
+
+namespace flexinfer {
+
+// x += feed-forward of norm(x), for the tokens of the batch.
+Status ffn_block(Workspace& w, const FfnWeights& weights);
+
+}  // namespace flexinfer

@@ -1,0 +1,107 @@
+#include "model/transformer_family.h"
+
+#include <cmath>
+#include <utility>
+
+namespace flexinfer {
+namespace {
+
+// Far above any real model, far below where products of them overflow.
+constexpr int64_t kMostLayers = 1024;
+constexpr int64_t kMostDims = int64_t{1} << 20;
+constexpr int64_t kMostHeads = 4096;
+constexpr int64_t kMostContext = int64_t{1} << 28;
+
+Status read_heads(MetadataReader& metadata, int64_t hidden_dim, AttentionShape& attention) {
+  attention.n_heads = metadata.integer("attention.head_count", 1, kMostHeads);
+  attention.n_kv_heads = metadata.integer_or("attention.head_count_kv", attention.n_heads, 1, kMostHeads);
+  FLEX_CHECK(metadata.status());
+  attention.head_dim =
+      metadata.integer_or("attention.key_length", hidden_dim / attention.n_heads, 1, kMostDims);
+  const int64_t value_dim = metadata.integer_or("attention.value_length", attention.head_dim, 1, kMostDims);
+  if (attention.head_dim == 0) return metadata.contradiction("more heads than embedding_length");
+  if (attention.n_heads % attention.n_kv_heads != 0) {
+    return metadata.contradiction("attention.head_count is not a multiple of attention.head_count_kv");
+  }
+  if (value_dim != attention.head_dim) {
+    return metadata.unsupported("attention.value_length", "different from attention.key_length");
+  }
+  attention.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(attention.head_dim)));
+  return metadata.status();
+}
+
+Result<RopeParameters> read_rope(MetadataReader& metadata, int64_t head_dim) {
+  RopeParameters rope;
+  rope.n_dims = metadata.integer_or("rope.dimension_count", head_dim, 2, head_dim);
+  rope.base = metadata.positive_or("rope.freq_base", 10000.0);
+  const std::string scaling = metadata.text_or("rope.scaling.type", "none");
+  if (scaling == "linear") {
+    rope.linear_scale = metadata.positive_or("rope.scaling.factor", 1.0);
+  } else if (scaling != "none") {
+    return metadata.unsupported("rope.scaling.type", scaling);
+  }
+  // The key that older files use for the same.
+  rope.linear_scale = metadata.positive_or("rope.scale_linear", rope.linear_scale);
+  if (rope.n_dims % 2 != 0) return metadata.contradiction("rope.dimension_count is odd");
+  FLEX_CHECK(metadata.status());
+  return rope;
+}
+
+}  // namespace
+
+Result<Hyperparameters> read_hyperparameters(MetadataReader& metadata) {
+  Hyperparameters hp;
+  hp.layers.resize(static_cast<size_t>(metadata.integer("block_count", 1, kMostLayers)));
+  hp.hidden_dim = metadata.integer("embedding_length", 1, kMostDims);
+  hp.ffn_dim = metadata.integer("feed_forward_length", 1, kMostDims);
+  hp.context_length = metadata.integer("context_length", 1, kMostContext);
+  hp.norm_epsilon = static_cast<float>(metadata.positive("attention.layer_norm_rms_epsilon"));
+  FLEX_CHECK(read_heads(metadata, hp.hidden_dim, hp.attention));
+  FLEX_TRY(RopeParameters rope, read_rope(metadata, hp.attention.head_dim));
+  hp.ropes.push_back(rope);
+  FLEX_TRY(hp.vocab_size, metadata.vocabulary_rows("token_embd.weight"));
+  return hp;
+}
+
+AttentionWeights declare_attention(LayerTensors& tensors, const Hyperparameters& hp) {
+  AttentionWeights w;
+  w.norm = tensors.vector("attn_norm.weight", hp.hidden_dim);
+  w.q = tensors.matrix(Role::kAttentionQ, "attn_q.weight", hp.q_dim(), hp.hidden_dim);
+  w.k = tensors.matrix(Role::kAttentionK, "attn_k.weight", hp.kv_dim(), hp.hidden_dim);
+  w.v = tensors.matrix(Role::kAttentionV, "attn_v.weight", hp.kv_dim(), hp.hidden_dim);
+  w.q_bias = tensors.optional_vector("attn_q.bias", hp.q_dim());
+  w.k_bias = tensors.optional_vector("attn_k.bias", hp.kv_dim());
+  w.v_bias = tensors.optional_vector("attn_v.bias", hp.kv_dim());
+  w.output = tensors.matrix(Role::kAttentionOutput, "attn_output.weight", hp.hidden_dim, hp.q_dim());
+  w.output_bias = tensors.optional_vector("attn_output.bias", hp.hidden_dim);
+  return w;
+}
+
+FfnWeights declare_ffn(LayerTensors& tensors, const Hyperparameters& hp) {
+  FfnWeights w;
+  w.norm = tensors.vector("ffn_norm.weight", hp.hidden_dim);
+  w.gate = tensors.matrix(Role::kFfnGate, "ffn_gate.weight", hp.ffn_dim, hp.hidden_dim);
+  w.up = tensors.matrix(Role::kFfnUp, "ffn_up.weight", hp.ffn_dim, hp.hidden_dim);
+  w.down = tensors.matrix(Role::kFfnDown, "ffn_down.weight", hp.hidden_dim, hp.ffn_dim);
+  return w;
+}
+
+Result<Model> declare_model(const GgufFile& file, Hyperparameters hp, DeclareLayer declare_layer) {
+  Model model;
+  model.hyperparameters = std::move(hp);
+  const Hyperparameters& numbers = model.hyperparameters;
+  ScheduleBuilder weights(file);
+  const auto n_layers = static_cast<int>(numbers.n_layers());
+  for (int layer = 0; layer < n_layers; ++layer) {
+    LayerTensors tensors(weights, layer);
+    model.layers.push_back(declare_layer(tensors, numbers));
+  }
+  model.rope_factors = weights.optional_vector("rope_freqs.weight", numbers.ropes.front().n_dims / 2);
+  model.output_norm = weights.vector("output_norm.weight", numbers.hidden_dim);
+  weights.embedding_and_head("token_embd.weight", "output.weight", n_layers, numbers.vocab_size,
+                             numbers.hidden_dim);
+  FLEX_TRY(model.schedule, weights.finish(n_layers));
+  return model;
+}
+
+}  // namespace flexinfer

@@ -1,0 +1,26 @@
+#include "model/workspace.h"
+
+#include "ops/elementwise.h"
+
+namespace flexinfer {
+
+Status Workspace::project(size_t matrix, MatmulInput& input, const Rows& out) {
+  const WeightStep& weight = model.schedule.steps[matrix];
+  for (int64_t row = 0; row < weight.rows;) {
+    FLEX_TRY(const WeightLease lease, weights.acquire(matrix, row));
+    const Rows part{out.data + row, out.n_rows, lease.row_end() - row, out.stride};
+    input.multiply(weight.type, lease.rows(), weight.row_bytes, part.cols, part);
+    row = lease.row_end();
+  }
+  return {};
+}
+
+void Workspace::norm(const Rows& in, size_t vector, const Rows& out) {
+  rms_norm(compute, in, weights.constant(vector), model.hyperparameters.norm_epsilon, out);
+}
+
+void Workspace::add_bias(std::optional<size_t> vector, const Rows& rows) {
+  if (vector) flexinfer::add_bias(compute, weights.constant(*vector), rows);
+}
+
+}  // namespace flexinfer

@@ -1,0 +1,33 @@
+// What the blocks of a forward pass work with.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include "base/result.h"
+#include "model/activations.h"
+#include "model/model.h"
+#include "ops/compute.h"
+#include "ops/matmul.h"
+#include "residency/weight_source.h"
+
+namespace flexinfer {
+
+// Model and weights must outlive it. Weights are given by their index, as Model holds them.
+struct Workspace {
+  const Model& model;
+  const Compute compute;
+  WeightSource& weights;
+  Activations activations;
+
+  // An input of matrices; one at a time uses the scratch.
+  MatmulInput input(const Rows& rows) { return {compute, rows, activations.quantised}; }
+  // out = matrix times input, over the rows as they become available.
+  Status project(size_t matrix, MatmulInput& input, const Rows& out);
+  // out = RMSNorm of `in`, scaled by a vector.
+  void norm(const Rows& in, size_t vector, const Rows& out);
+  // Adds a vector to every row, where there is one.
+  void add_bias(std::optional<size_t> vector, const Rows& rows);
+};
+
+}  // namespace flexinfer
