@@ -84,6 +84,10 @@ class Session {
       const std::function<Status(size_t index, std::span<const float> logits)>& on_logits);
   // Forgets all tokens; weights stay where they are.
   void clear();
+  // Keeps the first n_tokens tokens and forgets the others, so that only what follows is computed again.
+  // kUsage where there are fewer, and where layers with a sliding window no longer hold what the next token
+  // sees: then clear, and append from the start.
+  Status rewind(int64_t n_tokens);
   int64_t n_tokens() const;  // in the KV cache
 
   // Appends the prompt and samples until a stop. `on_progress` (may be empty) is called after every token;

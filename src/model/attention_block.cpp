@@ -1,5 +1,7 @@
 #include "model/attention_block.h"
 
+#include <cmath>
+
 #include "ops/elementwise.h"
 #include "ops/rope.h"
 
@@ -13,9 +15,11 @@ Status project_heads(Workspace& w, const AttentionWeights& weights) {
   FLEX_CHECK(w.project(weights.q, input, a.q));
   FLEX_CHECK(w.project(weights.k, input, a.k));
   FLEX_CHECK(w.project(weights.v, input, a.v));
-  w.add_bias(weights.q_bias, a.q);
-  w.add_bias(weights.k_bias, a.k);
-  w.add_bias(weights.v_bias, a.v);
+  w.add_bias_if(weights.q_bias, a.q);
+  w.add_bias_if(weights.k_bias, a.k);
+  w.add_bias_if(weights.v_bias, a.v);
+  w.norm_heads_if(weights.q_norm, a.q);
+  w.norm_heads_if(weights.k_norm, a.k);
   return {};
 }
 
@@ -29,21 +33,36 @@ void turn_heads(Workspace& w, size_t rope) {
   }
 }
 
+// The longer a context, the sharper attention has to be.
+void grow_queries(Workspace& w) {
+  const Hyperparameters& hp = w.model.hyperparameters;
+  const Rows& q = w.activations.q;
+  if (hp.query_growth == 0) return;
+  for (int64_t t = 0; t < q.n_rows; ++t) {
+    const int64_t lengths = w.activations.positions[static_cast<size_t>(t)] / hp.original_context_length;
+    const float growth = 1.0F + hp.query_growth * std::log1p(static_cast<float>(lengths));
+    scale_rows(w.compute, growth, {q.row(t), 1, q.cols, q.stride});
+  }
+}
+
 }  // namespace
 
 Status attention_block(Workspace& w, const AttentionWeights& weights, const LayerFacts& facts,
                        const CacheLayer& cache) {
   Activations& a = w.activations;
-  const AttentionShape& shape = w.model.hyperparameters.attention;
+  AttentionShape shape = w.model.hyperparameters.attention;
+  shape.window = facts.window;
   w.norm(a.x, weights.norm, a.normed);
   FLEX_CHECK(project_heads(w, weights));
   turn_heads(w, facts.rope);
+  grow_queries(w);
   const TokenPlaces places{a.positions, a.sequences};
   store_cache(w.compute, shape, places, a.k, a.v, cache);
   attend(w.compute, shape, {}, places, a.q, cache, a.attention_scratch, a.attended);
   MatmulInput attended = w.input(a.attended);
   FLEX_CHECK(w.project(weights.output, attended, a.normed));
-  w.add_bias(weights.output_bias, a.normed);
+  w.add_bias_if(weights.output_bias, a.normed);
+  w.norm_if(weights.post_norm, a.normed);
   add_rows(w.compute, a.normed, a.x);
   return {};
 }

@@ -12,4 +12,25 @@ namespace flexinfer {
 // adjacent pairs, grouped-query attention, SwiGLU. Touvron et al. 2023.
 Result<Model> read_llama(const GgufFile& file, MetadataReader& metadata);
 
+// Ministral 3 and other text models of Mistral AI whose rope is YaRN's: a llama whose queries may grow with
+// their position.
+Result<Model> read_mistral3(const GgufFile& file, MetadataReader& metadata);
+
+// Qwen 2 and 2.5: a llama with biases on queries, keys and values. Yang et al. 2024.
+Result<Model> read_qwen2(const GgufFile& file, MetadataReader& metadata);
+
+// Qwen 3: norms on each head of queries and keys in their place. Yang et al. 2025.
+Result<Model> read_qwen3(const GgufFile& file, MetadataReader& metadata);
+
+// Phi 3, 3.5 and 4: queries, keys and values in one tensor, gate and up in one, longrope. Abdin et al. 2024.
+Result<Model> read_phi3(const GgufFile& file, MetadataReader& metadata);
+
+// Gemma 2: norms before and after each block, GEGLU, soft caps, a window on every other layer. Gemma Team
+// 2024.
+Result<Model> read_gemma2(const GgufFile& file, MetadataReader& metadata);
+
+// Gemma 3, its language model: head norms for the cap on scores, a window and a rope of its own on five of
+// six layers. Gemma Team 2025.
+Result<Model> read_gemma3(const GgufFile& file, MetadataReader& metadata);
+
 }  // namespace flexinfer

@@ -31,6 +31,15 @@ uint64_t KvCacheShape::bytes() const {
   return total;
 }
 
+int64_t KvCacheShape::earliest_resume(int64_t n_tokens) const {
+  int64_t earliest = 0;
+  for (size_t layer = 0; layer < windows.size(); ++layer) {
+    const int64_t lost = n_tokens - capacity(layer);  // the layer holds the positions from here on
+    if (lost > 0) earliest = std::max(earliest, lost + windows[layer] - 1);
+  }
+  return earliest;
+}
+
 Result<KvCacheShape> kv_cache_shape(const Hyperparameters& hp, CacheType type, int64_t context_length) {
   if (type == CacheType::kQ8_0 && hp.attention.head_dim % 32 != 0) {
     return make_error(
@@ -44,7 +53,8 @@ Result<KvCacheShape> kv_cache_shape(const Hyperparameters& hp, CacheType type, i
                       fmt::format("a context has 1 to {} positions, not {}", kMostPositions, context_length));
   }
   KvCacheShape shape;
-  shape.windows.assign(hp.layers.size(), hp.attention.window);
+  for (const LayerFacts& layer : hp.layers)
+    shape.windows.push_back(layer.window);
   shape.n_kv_heads = hp.attention.n_kv_heads;
   shape.head_dim = hp.attention.head_dim;
   shape.context_length = context_length;

@@ -24,6 +24,9 @@ struct KvCacheShape {
   int64_t capacity(size_t layer) const;  // positions that a layer keeps of each sequence
   uint64_t layer_bytes(size_t layer) const;
   uint64_t bytes() const;
+  // The least length to which a sequence of n_tokens can be cut back and go on: the next token still finds
+  // what it sees in every layer. 0 where nothing is lost; an empty sequence can always begin anew.
+  int64_t earliest_resume(int64_t n_tokens) const;
 };
 
 // kUsage where the element type cannot hold heads of this size, and for a context that no machine could hold:

@@ -64,15 +64,25 @@ double MetadataReader::positive_or(std::string_view key, double fallback) {
   return find_positive(key).value_or(fallback);
 }
 
+double MetadataReader::not_negative_or(std::string_view key, double fallback) {
+  const auto value = file_.metadata().number(full_key(key));
+  return value && *value && **value == 0 ? 0.0 : positive_or(key, fallback);
+}
+
 std::string MetadataReader::text_or(std::string_view key, std::string_view fallback) {
   const auto value = file_.metadata().text(full_key(key));
   if (!value) fail(value.error().code, value.error().message);
   return value && *value != nullptr ? **value : std::string(fallback);
 }
 
+Status MetadataReader::require_tensor(std::string_view tensor) const {
+  if (file_.find_tensor(tensor) != nullptr) return {};
+  return contradiction(fmt::format("tensor '{}' is missing", tensor));
+}
+
 Result<int64_t> MetadataReader::vocabulary_rows(std::string_view tensor) const {
+  FLEX_CHECK(require_tensor(tensor));
   const TensorInfo* embedding = file_.find_tensor(tensor);
-  if (embedding == nullptr) return contradiction(fmt::format("tensor '{}' is missing", tensor));
   if (embedding->rows() > static_cast<uint64_t>(std::numeric_limits<int32_t>::max())) {
     return contradiction(
         fmt::format("tensor '{}' has {} rows, more than there can be tokens", tensor, embedding->rows()));

@@ -21,7 +21,10 @@ class MetadataReader {
   int64_t integer_or(std::string_view key, int64_t fallback, int64_t least, int64_t most);
   double positive(std::string_view key);
   double positive_or(std::string_view key, double fallback);
+  double not_negative_or(std::string_view key, double fallback);
   std::string text_or(std::string_view key, std::string_view fallback);
+  // kCorrupt where the file lacks the tensor.
+  Status require_tensor(std::string_view tensor) const;
   // Rows of the embedding tensor: the size of the vocabulary that the model computes with.
   Result<int64_t> vocabulary_rows(std::string_view tensor) const;
 

@@ -25,6 +25,9 @@ struct AttentionWeights {
   std::optional<size_t> k_bias;
   std::optional<size_t> v_bias;
   std::optional<size_t> output_bias;
+  std::optional<size_t> q_norm;  // of each head, before it is turned
+  std::optional<size_t> k_norm;
+  std::optional<size_t> post_norm;  // of what is added to the residual stream
 };
 
 struct FfnWeights {
@@ -32,6 +35,7 @@ struct FfnWeights {
   size_t gate = 0;  // matrices
   size_t up = 0;
   size_t down = 0;
+  std::optional<size_t> post_norm;  // vector: of what is added to the residual stream
 };
 
 struct LayerWeights {
@@ -42,9 +46,12 @@ struct LayerWeights {
 struct Model {
   Hyperparameters hyperparameters;
   WeightSchedule schedule;
-  std::vector<LayerWeights> layers;    // parallel to Hyperparameters::layers
-  size_t output_norm = 0;              // vector
-  std::optional<size_t> rope_factors;  // vector: the frequencies of every rope are divided by it
+  std::vector<LayerWeights> layers;  // parallel to Hyperparameters::layers
+  size_t output_norm = 0;            // vector
+  // Vectors by which the frequencies of every rope are divided; the long ones in contexts of more than
+  // Hyperparameters::original_context_length, where there are two.
+  std::optional<size_t> rope_factors;
+  std::optional<size_t> long_rope_factors;
 };
 
 // Reads and checks everything but the weights themselves. kUnsupported for an architecture, a tensor or a

@@ -60,6 +60,28 @@ size_t ScheduleBuilder::matrix(int layer, Role role, const std::string& name, in
   return schedule_.steps.size() - 1;
 }
 
+std::vector<size_t> ScheduleBuilder::matrices(int layer, const std::string& name,
+                                              std::initializer_list<MatrixPart> parts, int64_t cols) {
+  int64_t rows = 0;
+  for (const MatrixPart& part : parts)
+    rows += part.rows;
+  std::vector<size_t> steps(parts.size());
+  const std::optional<WeightStep> whole = find_matrix(layer, parts.begin()->role, name, rows, cols);
+  if (!whole) return steps;
+  uint64_t offset = whole->extent.offset;
+  std::transform(parts.begin(), parts.end(), steps.begin(), [&](const MatrixPart& part) {
+    WeightStep step = *whole;
+    step.role = part.role;
+    step.rows = part.rows;
+    step.extent.offset = offset;
+    step.extent.size = static_cast<uint64_t>(part.rows) * step.row_bytes;
+    offset += step.extent.size;
+    schedule_.steps.push_back(std::move(step));
+    return schedule_.steps.size() - 1;
+  });
+  return steps;
+}
+
 size_t ScheduleBuilder::vector(const std::string& name, int64_t size) {
   const TensorInfo* tensor = find(name, {size});
   if (tensor == nullptr) return 0;

@@ -6,11 +6,18 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gguf/gguf_file.h"
 #include "model/model.h"
 
 namespace flexinfer {
+
+// Some of a matrix's rows, and what they are for.
+struct MatrixPart {
+  Role role;
+  int64_t rows;
+};
 
 // Collects a schedule. The first error is kept and everything after it ignored, so that a declaration reads
 // as a list.
@@ -20,6 +27,10 @@ class ScheduleBuilder {
 
   // A matrix (rows, cols) used next in the sweep; its index among the steps.
   size_t matrix(int layer, Role role, const std::string& name, int64_t rows, int64_t cols);
+  // Several matrices that the file keeps as one, their rows one after the other: a step of its own for each,
+  // in the same order.
+  std::vector<size_t> matrices(int layer, const std::string& name, std::initializer_list<MatrixPart> parts,
+                               int64_t cols);
   // A vector; its index among the constants.
   size_t vector(const std::string& name, int64_t size);
   // The same, where the file has it.
@@ -52,6 +63,9 @@ class LayerTensors {
 
   size_t matrix(Role role, std::string_view name, int64_t rows, int64_t cols) {
     return schedule_.matrix(layer_, role, full_name(name), rows, cols);
+  }
+  std::vector<size_t> matrices(std::string_view name, std::initializer_list<MatrixPart> parts, int64_t cols) {
+    return schedule_.matrices(layer_, full_name(name), parts, cols);
   }
   size_t vector(std::string_view name, int64_t size) { return schedule_.vector(full_name(name), size); }
   std::optional<size_t> optional_vector(std::string_view name, int64_t size) {

@@ -22,15 +22,17 @@ Result<std::unique_ptr<Transformer>> Transformer::create(const Model& model, con
                                                          KvCache& cache) {
   FLEX_TRY(Activations activations, Activations::allocate(model, limits));
   return std::unique_ptr<Transformer>(
-      new Transformer({model, compute, weights, std::move(activations)}, cache));
+      new Transformer({model, compute, weights, std::move(activations)}, cache, limits.context_length));
 }
 
-Transformer::Transformer(Workspace workspace, KvCache& cache)
+Transformer::Transformer(Workspace workspace, KvCache& cache, int64_t context_length)
     : workspace_(std::move(workspace)), cache_(cache) {
   const Model& model = workspace_.model;
-  const std::span<const float> factors =
-      model.rope_factors ? workspace_.weights.constant(*model.rope_factors) : std::span<const float>{};
-  for (const RopeParameters& rope : model.hyperparameters.ropes)
+  const Hyperparameters& hp = model.hyperparameters;
+  const bool is_long = model.long_rope_factors && context_length > hp.original_context_length;
+  const std::optional<size_t> vector = is_long ? model.long_rope_factors : model.rope_factors;
+  const auto factors = vector ? workspace_.weights.constant(*vector) : std::span<const float>{};
+  for (const RopeParameters& rope : hp.ropes)
     frequencies_.push_back(rope_frequencies(rope, factors));
 }
 
@@ -63,6 +65,8 @@ Status Transformer::embed() {
   const WeightStep& embedding = workspace_.model.schedule.embedding;
   FLEX_CHECK(workspace_.weights.read_embedding_rows(a.tokens, a.embedded));
   dequantize_rows(workspace_.compute, embedding.type, a.embedded, embedding.row_bytes, a.x);
+  const float scale = workspace_.model.hyperparameters.embedding_scale;
+  if (scale != 1.0F) scale_rows(workspace_.compute, scale, a.x);
   return {};
 }
 
@@ -87,7 +91,10 @@ Status Transformer::head(std::span<const BatchToken> batch) {
   const Rows normed = first_rows(a.normed, n_wanted);
   workspace_.norm(first_rows(a.x, n_wanted), workspace_.model.output_norm, normed);
   MatmulInput input = workspace_.input(normed);
-  return workspace_.project(workspace_.model.schedule.head_step(), input, a.logits);
+  FLEX_CHECK(workspace_.project(workspace_.model.schedule.head_step(), input, a.logits));
+  const float cap = workspace_.model.hyperparameters.logit_soft_cap;
+  if (cap > 0) soft_cap_rows(workspace_.compute, cap, a.logits);
+  return {};
 }
 
 }  // namespace flexinfer

@@ -38,7 +38,7 @@ class Transformer {
                                          const std::function<void(double)>& on_progress = {});
 
  private:
-  Transformer(Workspace workspace, KvCache& cache);
+  Transformer(Workspace workspace, KvCache& cache, int64_t context_length);
 
   Status embed();
   void place();

@@ -9,11 +9,22 @@
 
 namespace flexinfer {
 
-// Sizes, heads, norm epsilon and one rope for all layers.
-Result<Hyperparameters> read_hyperparameters(MetadataReader& metadata);
+// Sizes, heads, norm epsilon and one rope for all layers, which see everything.
+Result<Hyperparameters> read_hyperparameters(MetadataReader& metadata, RopePairs pairs);
+
+// Of every `period` layers all but the last see a window only; the others see everything. A window of 0
+// changes nothing.
+void set_windows(Hyperparameters& hp, int64_t window, int64_t period);
+
+// A model has no window longer than this.
+inline constexpr int64_t kMostContext = int64_t{1} << 28;
+inline constexpr int64_t kMostLayers = 1024;
 
 // The norm before it, the projections and their biases where the file has them.
 AttentionWeights declare_attention(LayerTensors& tensors, const Hyperparameters& hp);
+
+// Norms on each head of queries and keys.
+void declare_head_norms(LayerTensors& tensors, const Hyperparameters& hp, AttentionWeights& w);
 
 // The norm before it, gate, up and down.
 FfnWeights declare_ffn(LayerTensors& tensors, const Hyperparameters& hp);

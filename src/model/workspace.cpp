@@ -19,8 +19,16 @@ void Workspace::norm(const Rows& in, size_t vector, const Rows& out) {
   rms_norm(compute, in, weights.constant(vector), model.hyperparameters.norm_epsilon, out);
 }
 
-void Workspace::add_bias(std::optional<size_t> vector, const Rows& rows) {
-  if (vector) flexinfer::add_bias(compute, weights.constant(*vector), rows);
+void Workspace::norm_if(std::optional<size_t> vector, const Rows& rows) {
+  if (vector) norm(rows, *vector, rows);
+}
+
+void Workspace::norm_heads_if(std::optional<size_t> vector, const Rows& heads) {
+  if (vector) rms_norm_heads(compute, weights.constant(*vector), model.hyperparameters.norm_epsilon, heads);
+}
+
+void Workspace::add_bias_if(std::optional<size_t> vector, const Rows& rows) {
+  if (vector) add_bias(compute, weights.constant(*vector), rows);
 }
 
 }  // namespace flexinfer

@@ -26,8 +26,11 @@ struct Workspace {
   Status project(size_t matrix, MatmulInput& input, const Rows& out);
   // out = RMSNorm of `in`, scaled by a vector.
   void norm(const Rows& in, size_t vector, const Rows& out);
-  // Adds a vector to every row, where there is one.
-  void add_bias(std::optional<size_t> vector, const Rows& rows);
+  // What models have where `vector` is set: a norm of the rows in place, one of each of their heads, an
+  // addend.
+  void norm_if(std::optional<size_t> vector, const Rows& rows);
+  void norm_heads_if(std::optional<size_t> vector, const Rows& heads);
+  void add_bias_if(std::optional<size_t> vector, const Rows& rows);
 };
 
 }  // namespace flexinfer

@@ -50,8 +50,12 @@ int64_t largest(int64_t least, int64_t most, Works works) {
   return least;
 }
 
+// Not beyond where a model takes other rope factors: a budget that shortens the context may not change the
+// answer.
 int64_t default_context(const Model& model) {
-  return std::min(model.hyperparameters.context_length, kDefaultContext);
+  const Hyperparameters& hp = model.hyperparameters;
+  const int64_t trained = model.long_rope_factors ? hp.original_context_length : hp.context_length;
+  return std::min({trained, hp.context_length, kDefaultContext});
 }
 
 // `cache` gives the shape but for its lengths.

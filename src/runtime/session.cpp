@@ -81,12 +81,31 @@ Result<std::span<const float>> Session::Impl::forward(std::span<const Token> tok
     const bool wanted = all_logits || (last_logits && i + 1 == tokens.size());
     batch.push_back({tokens[i], static_cast<int32_t>(n_tokens + static_cast<int64_t>(i)), 0, wanted});
   }
+  n_written = std::max(n_written, n_tokens + static_cast<int64_t>(tokens.size()));
   const Meter meter = start_meter();
   FLEX_TRY(const std::span<const float> logits, transformer->forward(batch, another_follows, on_progress));
   n_tokens += static_cast<int64_t>(tokens.size());
   ++stats.sweeps;
   learn_disk_speed(meter);
   return logits;
+}
+
+Status Session::Impl::rewind(int64_t length) {
+  if (length < 0 || length > n_tokens) {
+    return make_error(ErrorCode::kUsage,
+                      fmt::format("a session of {} tokens cannot be cut back to {}", n_tokens, length));
+  }
+  const int64_t earliest = cache.shape().earliest_resume(n_written);
+  if (length > 0 && length < earliest) {
+    return make_error(
+        ErrorCode::kUsage,
+        fmt::format("layers with a sliding window hold what is needed from token {} on, not from "
+                    "{}: clear the session and append from the start",
+                    earliest, length));
+  }
+  n_tokens = length;
+  if (length == 0) n_written = 0;
+  return {};
 }
 
 // What a sweep has read in its time, the disk can do. One that waited for the disk most of its time says how
@@ -195,6 +214,10 @@ Result<GenerateResult> Session::generate(const GenerateRequest& request,
 
 void Session::clear() {
   impl_->n_tokens = 0;
+  impl_->n_written = 0;
+}
+Status Session::rewind(int64_t n_tokens) {
+  return impl_->rewind(n_tokens);
 }
 int64_t Session::n_tokens() const {
   return impl_->n_tokens;

@@ -34,6 +34,7 @@ struct Session::Impl {
                                         const std::function<void(double)>& on_progress);
   Result<std::span<const float>> decode(Token token, bool another_follows);
   Status check(std::span<const Token> tokens) const;
+  Status rewind(int64_t length);
   Result<GenerateResult> generate(const GenerateRequest& request,
                                   const std::function<void(const GenerateProgress&)>& on_progress,
                                   const std::function<void(double)>& on_prefill);
@@ -48,6 +49,7 @@ struct Session::Impl {
   std::unique_ptr<WeightSource> weights;
   std::unique_ptr<Transformer> transformer;
   int64_t n_tokens = 0;
+  int64_t n_written = 0;  // the most tokens since the sequence began: older ones may have made room for them
   SessionStats stats;
   MachineProfile profile;     // as this session has come to know the machine
   bool learned_disk = false;  // whether a sweep of this session has measured the disk

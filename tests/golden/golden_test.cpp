@@ -40,8 +40,9 @@ class Golden : public ::testing::TestWithParam<const char*> {
   std::vector<float> logits_;  // with these options
 };
 
-INSTANTIATE_TEST_SUITE_P(Llama, Golden,
-                         ::testing::Values("llama2-mha", "llama-gqa-tied", "llama31-rope", "mistral"),
+INSTANTIATE_TEST_SUITE_P(Models, Golden,
+                         ::testing::Values("llama2-mha", "llama-gqa-tied", "llama31-rope", "mistral", "qwen2",
+                                           "qwen3", "phi3", "gemma2", "gemma3"),
                          [](const auto& instance) {
                            std::string name = instance.param;
                            std::ranges::replace(name, '-', '_');
@@ -160,6 +161,48 @@ TEST_P(Golden, AClearedSessionRemembers) {
   session->clear();
   EXPECT_EQ(session->n_tokens(), 0);
   EXPECT_EQ(last_logits(), first);
+}
+
+TEST_P(Golden, ARewoundSessionRemembers) {
+  const auto engine = Engine::open(model_.model_path, options_);
+  ASSERT_TRUE(engine) << engine.error().message;
+  auto session = engine->new_session();
+  ASSERT_TRUE(session) << session.error().message;
+  const std::span prompt(model_.prompt);
+  const size_t kept = prompt.size() / 2;
+  ASSERT_TRUE(session->append(prompt.first(kept)));
+  ASSERT_TRUE(session->append(model_.greedy));  // what is to be forgotten
+  const Status rewound = session->rewind(static_cast<int64_t>(kept));
+  ASSERT_TRUE(rewound) << rewound.error().message;
+  EXPECT_EQ(session->n_tokens(), static_cast<int64_t>(kept));
+  const auto logits = session->append(prompt.subspan(kept));
+  ASSERT_TRUE(logits) << logits.error().message;
+  EXPECT_TRUE(std::ranges::equal(*logits, std::span(logits_).last(model_.n_vocab)));
+}
+
+// Layers with a window of 16 forget: 300 tokens on, they know nothing of the first ones.
+TEST(Rewind, SessionGoesOnWithoutWhatItsWindowsHaveLost) {
+  if (kernels_are_missing()) GTEST_SKIP() << "this machine cannot run the kernels of FLEXINFER_KERNELS";
+  const ModelCase model = load_golden("gemma2");
+  EngineOptions options = options_for(model);
+  options.context_length = 400;
+  options.batch = 10;
+  const auto engine = Engine::open(model.model_path, options);
+  ASSERT_TRUE(engine) << engine.error().message;
+  auto session = engine->new_session();
+  ASSERT_TRUE(session) << session.error().message;
+  std::vector<Token> tokens(300, model.prompt.front());
+  ASSERT_TRUE(session->append(tokens));
+  const Status lost = session->rewind(10);
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().code, ErrorCode::kUsage);
+  EXPECT_EQ(session->n_tokens(), 300);
+  EXPECT_FALSE(session->rewind(301));
+  EXPECT_FALSE(session->rewind(-1));
+  EXPECT_TRUE(session->rewind(290));
+  EXPECT_FALSE(session->rewind(10));
+  EXPECT_TRUE(session->rewind(0));
+  EXPECT_EQ(session->n_tokens(), 0);
 }
 
 }  // namespace

@@ -215,8 +215,8 @@ TEST_F(Llama, FactorScalesThoughTheTypeIsNone) {
 }
 
 TEST_F(Llama, UnknownScalingPasses) {
-  model_.texts["rope.scaling.type"] = "yarn";
-  expect_refusal(ErrorCode::kUnsupported, {"rope.scaling.type", "yarn"});
+  model_.texts["rope.scaling.type"] = "dynamic";
+  expect_refusal(ErrorCode::kUnsupported, {"rope.scaling.type", "dynamic"});
 }
 
 TEST_F(Llama, MissingTensorPasses) {

@@ -40,28 +40,36 @@ ModelFile::ModelFile() {
   add("token_embd.weight", {64, 40});
   add("output.weight", {64, 40});
   add("output_norm.weight", {64});
-  for (const std::string layer : {"blk.0.", "blk.1."}) {
-    add(layer + "attn_norm.weight", {64});
-    add(layer + "attn_q.weight", {64, 64});
-    add(layer + "attn_k.weight", {64, 32});
-    add(layer + "attn_v.weight", {64, 32});
-    add(layer + "attn_output.weight", {64, 64});
-    add(layer + "ffn_norm.weight", {64});
-    add(layer + "ffn_gate.weight", {64, 96});
-    add(layer + "ffn_up.weight", {64, 96});
-    add(layer + "ffn_down.weight", {96, 64});
-  }
+  add_to_layers("attn_norm.weight", {64});
+  add_to_layers("attn_q.weight", {64, 64});
+  add_to_layers("attn_k.weight", {64, 32});
+  add_to_layers("attn_v.weight", {64, 32});
+  add_to_layers("attn_output.weight", {64, 64});
+  add_to_layers("ffn_norm.weight", {64});
+  add_to_layers("ffn_gate.weight", {64, 96});
+  add_to_layers("ffn_up.weight", {64, 96});
+  add_to_layers("ffn_down.weight", {96, 64});
+}
+
+void ModelFile::add_to_layers(const std::string& name, std::vector<uint64_t> dims, GgmlType type) {
+  for (uint32_t layer = 0; layer < integers["block_count"]; ++layer)
+    add("blk." + std::to_string(layer) + "." + name, dims, type);
+}
+
+void ModelFile::remove_from_layers(const std::string& name) {
+  for (uint32_t layer = 0; layer < integers["block_count"]; ++layer)
+    tensors.erase("blk." + std::to_string(layer) + "." + name);
 }
 
 Status ModelFile::write() const {
   GgufWriter writer(path());
   if (!architecture.empty()) writer.set_text("general.architecture", architecture);
   for (const auto& [key, value] : integers)
-    writer.set_u32("llama." + key, value);
+    writer.set_u32(architecture + "." + key, value);
   for (const auto& [key, value] : numbers)
-    writer.set_f32("llama." + key, value);
+    writer.set_f32(architecture + "." + key, value);
   for (const auto& [key, value] : texts)
-    writer.set_text("llama." + key, value);
+    writer.set_text(architecture + "." + key, value);
   for (const auto& [name, tensor] : tensors)
     writer.add_tensor(name, tensor.type, tensor.dims);
   FLEX_CHECK(writer.begin_data());

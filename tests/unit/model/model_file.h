@@ -1,4 +1,4 @@
-// A small model of the llama architecture that a test can spoil before it is written.
+// A small model that a test can make one of any architecture, or spoil, before it is written.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 
 namespace flexinfer {
 
-// 2 layers, 4 heads of 16 over 2 kv heads, 64 hidden, 96 feed-forward and 40 words, without any optional
-// part. Weights are pseudo-random and depend on the tensor's name alone.
+// Of the llama architecture: 2 layers, 4 heads of 16 over 2 kv heads, 64 hidden, 96 feed-forward and 40
+// words, without any optional part. Weights are pseudo-random and depend on the tensor's name alone.
 class ModelFile {
  public:
   struct Tensor {
@@ -24,13 +24,17 @@ class ModelFile {
 
   ModelFile();
 
-  // Of the llama architecture: given without the prefix.
+  // Given without the architecture before them.
   std::map<std::string, uint32_t> integers;
   std::map<std::string, float> numbers;
   std::map<std::string, std::string> texts;
   std::string architecture = "llama";
   std::map<std::string, Tensor> tensors;
 
+  // Adds to every layer, as many as block_count says.
+  void add_to_layers(const std::string& name, std::vector<uint64_t> dims, GgmlType type = GgmlType::kF32);
+  // Takes from every layer.
+  void remove_from_layers(const std::string& name);
   void add(const std::string& name, std::vector<uint64_t> dims, GgmlType type = GgmlType::kF32) {
     tensors[name] = {type, std::move(dims)};
   }

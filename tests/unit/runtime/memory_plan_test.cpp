@@ -22,12 +22,14 @@ struct Shape {
   int64_t vocab_size;
   int64_t context_length;
   bool tied;
+  int64_t window = 0;  // on five of six layers
 };
 
 const Shape kShapes[] = {
     {"tiny", 4, 256, 4, 2, 768, 512, 512, false},
     {"smollm", 30, 576, 9, 3, 1536, 49152, 2048, true},
     {"llama13b", 40, 5120, 40, 40, 13824, 32000, 16384, false},
+    {"windowed", 26, 1152, 4, 1, 6912, 32000, 32768, true, 512},
 };
 
 // Lays Q4_0 matrices and F32 vectors one behind the other, as a file does.
@@ -36,6 +38,8 @@ class ModelMaker {
   explicit ModelMaker(const Shape& shape) {
     Hyperparameters& hp = model_.hyperparameters;
     hp.layers.resize(static_cast<size_t>(shape.n_layers));
+    for (size_t layer = 0; layer < hp.layers.size(); ++layer)
+      hp.layers[layer].window = layer % 6 < 5 ? shape.window : 0;
     hp.hidden_dim = shape.hidden_dim;
     hp.ffn_dim = shape.ffn_dim;
     hp.vocab_size = shape.vocab_size;
@@ -246,6 +250,24 @@ TEST_P(MemoryPlanTest, DefaultContextBreaksItsRules) {
   }
   EXPECT_EQ(plan(with_budget(kTerabyte)).summary.context_length, wanted);
   EXPECT_FALSE(plan(with_budget(kTerabyte)).summary.context_reduced);
+}
+
+// Where a model takes other rope factors in a longer context, a budget must not choose between them.
+TEST_P(MemoryPlanTest, BudgetChoosesTheRopeFactors) {
+  Model model = this->model();
+  model.hyperparameters.original_context_length = 200;
+  model.long_rope_factors = 0;
+  const auto plan = plan_memory(model, with_budget(kTerabyte), inputs_);
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(plan->summary.context_length, 200);
+}
+
+TEST_P(MemoryPlanTest, CacheOfThePlanIsNotTheOneThatIsAllocated) {
+  for (uint64_t budget : budgets({}, 5)) {
+    const MemoryPlan plan = this->plan(with_budget(budget));
+    EXPECT_EQ(plan.summary.kv_cache_bytes, align_up(plan.cache.bytes(), kPageBytes));
+    EXPECT_EQ(plan.cache.n_batch_tokens, plan.batch.n_tokens);
+  }
 }
 
 TEST_P(MemoryPlanTest, GivenContextIsChanged) {
