@@ -19,6 +19,7 @@ Command add_inspect(CLI::App& program);
 Command add_logits(CLI::App& program);
 Command add_perplexity(CLI::App& program);
 Command add_tokenize(CLI::App& program);
+Command add_template(CLI::App& program);
 Command add_synth(CLI::App& program);
 Command add_calibrate(CLI::App& program);
 

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "flexinfer/chat.h"
 #include "flexinfer/error.h"
 #include "flexinfer/options.h"
 #include "flexinfer/stats.h"
@@ -31,6 +32,8 @@ class Vocabulary {
   // Text to ids. Text that spells a control token becomes one only with parse_special; BOS and EOS are added
   // with add_special where the model asks for them.
   Result<std::vector<Token>> encode(std::string_view text, bool parse_special, bool add_special) const;
+  // A rendered conversation to ids: control tokens come from what is trusted only, and nothing is added.
+  Result<std::vector<Token>> encode(const ChatPrompt& prompt) const;
   // The bytes of a token in running text; may be part of a character. Empty for control tokens.
   std::string decode(Token token) const;
   int32_t size() const;

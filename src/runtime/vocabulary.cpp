@@ -22,6 +22,13 @@ Result<std::vector<Token>> Vocabulary::encode(std::string_view text, bool parse_
   return impl_->tokenizer->encode(text, {parse_special, add_special});
 }
 
+Result<std::vector<Token>> Vocabulary::encode(const ChatPrompt& prompt) const {
+  std::vector<TextRun> runs;
+  for (const PromptSegment& segment : prompt.segments)
+    runs.push_back({segment.text.size(), segment.is_trusted});
+  return impl_->tokenizer->encode_runs(prompt.text(), runs);
+}
+
 std::string Vocabulary::decode(Token token) const {
   return impl_->tokenizer->decode(token);
 }

@@ -8,14 +8,14 @@ namespace flexinfer {
 Result<std::unique_ptr<Tokenizer>> BpeTokenizer::create(const Metadata& metadata) {
   FLEX_TRY(const std::string* pre, metadata.text("tokenizer.ggml.pre"));
   FLEX_TRY(PreTokenizer pre_tokenizer, PreTokenizer::create(pre == nullptr ? "default" : *pre));
-  FLEX_TRY(Vocabulary vocabulary, Vocabulary::read(metadata, TokenSpelling::kByteLevel));
+  FLEX_TRY(TokenTable vocabulary, TokenTable::read(metadata, TokenSpelling::kByteLevel));
   FLEX_TRY(TokenRoles roles, read_token_roles(metadata, vocabulary, pre_tokenizer.rules().adds_bos));
   FLEX_TRY(MergeTable merges, MergeTable::read(metadata, vocabulary));
   return std::unique_ptr<Tokenizer>(
       new BpeTokenizer(std::move(vocabulary), std::move(roles), std::move(merges), std::move(pre_tokenizer)));
 }
 
-BpeTokenizer::BpeTokenizer(Vocabulary vocabulary, TokenRoles roles, MergeTable merges,
+BpeTokenizer::BpeTokenizer(TokenTable vocabulary, TokenRoles roles, MergeTable merges,
                            PreTokenizer pre_tokenizer)
     : VocabularyTokenizer(std::move(vocabulary), std::move(roles)),
       merges_(std::move(merges)),

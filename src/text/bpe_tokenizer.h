@@ -20,7 +20,7 @@ class BpeTokenizer final : public VocabularyTokenizer {
   bool strips_leading_space() const override { return false; }
 
  private:
-  BpeTokenizer(Vocabulary vocabulary, TokenRoles roles, MergeTable merges, PreTokenizer pre_tokenizer);
+  BpeTokenizer(TokenTable vocabulary, TokenRoles roles, MergeTable merges, PreTokenizer pre_tokenizer);
 
   Status encode_fragment(std::string_view text, bool after_special,
                          std::vector<Token>& tokens) const override;

@@ -18,7 +18,7 @@ tl::unexpected<Error> bad_merge(size_t index, std::string_view reason) {
 
 }  // namespace
 
-Result<MergeTable> MergeTable::read(const Metadata& metadata, const Vocabulary& vocabulary) {
+Result<MergeTable> MergeTable::read(const Metadata& metadata, const TokenTable& vocabulary) {
   FLEX_TRY(const StringList* merges, metadata.texts(kMergesKey));
   if (merges == nullptr) {
     return make_error(ErrorCode::kCorrupt,

@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "gguf/metadata.h"
 #include "text/index_table.h"
-#include "text/vocabulary.h"
+#include "text/token_table.h"
 
 namespace flexinfer {
 
@@ -17,7 +17,7 @@ class MergeTable {
  public:
   // From `tokenizer.ggml.merges`. kCorrupt where a merge is not two tokens of the vocabulary that together
   // are a third.
-  static Result<MergeTable> read(const Metadata& metadata, const Vocabulary& vocabulary);
+  static Result<MergeTable> read(const Metadata& metadata, const TokenTable& vocabulary);
 
   // The place of a pair in the list; the first where it stands there twice.
   std::optional<uint32_t> rank(Token left, Token right) const;

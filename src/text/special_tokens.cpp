@@ -11,7 +11,7 @@ bool is_special(TokenType type) {
 
 }  // namespace
 
-SpecialTokens::SpecialTokens(const Vocabulary& vocabulary) : vocabulary_(vocabulary) {
+SpecialTokens::SpecialTokens(const TokenTable& vocabulary) : vocabulary_(vocabulary) {
   for (Token token = 0; token < vocabulary.size(); ++token) {
     const std::string_view bytes = vocabulary.bytes(token);
     if (!is_special(vocabulary.type(token)) || bytes.empty()) continue;
@@ -25,23 +25,26 @@ SpecialTokens::SpecialTokens(const Vocabulary& vocabulary) : vocabulary_(vocabul
             [&](Token a, Token b) { return vocabulary.bytes(a) < vocabulary.bytes(b); });
 }
 
-SpecialTokens::Match SpecialTokens::first_match(std::string_view text, bool parse_special) const {
-  const std::array<bool, 256>& begins = parse_special ? begins_any_ : begins_user_;
-  for (size_t at = 0; at < text.size(); ++at) {
-    if (!begins[static_cast<uint8_t>(text[at])]) continue;
-    const Token token = longest_at(text.substr(at), parse_special);
+SpecialTokens::Match SpecialTokens::first_match(std::string_view text, size_t from,
+                                                TrustedBytes trusted_bytes) const {
+  for (size_t at = from; at < text.size(); ++at) {
+    const auto first = static_cast<uint8_t>(text[at]);
+    if (!begins_any_[first]) continue;
+    const size_t n_trusted = trusted_bytes(at);
+    if (n_trusted == 0 && !begins_user_[first]) continue;
+    const Token token = longest_at(text.substr(at), n_trusted);
     if (token != kNoToken) return {.begin = at, .n_bytes = vocabulary_.bytes(token).size(), .token = token};
   }
   return {.begin = text.size()};
 }
 
-bool SpecialTokens::is_wanted(Token token, bool parse_special) const {
-  return parse_special || vocabulary_.type(token) == TokenType::kUserDefined;
+bool SpecialTokens::is_wanted(Token token, size_t n_trusted) const {
+  return vocabulary_.type(token) == TokenType::kUserDefined || vocabulary_.bytes(token).size() <= n_trusted;
 }
 
 // The tokens that begin as the text does are neighbours in the sorted list: the range of them narrows byte by
 // byte.
-Token SpecialTokens::longest_at(std::string_view text, bool parse_special) const {
+Token SpecialTokens::longest_at(std::string_view text, size_t n_trusted) const {
   Token longest = kNoToken;
   auto begin = tokens_.begin();
   auto end = tokens_.end();
@@ -49,7 +52,7 @@ Token SpecialTokens::longest_at(std::string_view text, bool parse_special) const
     // The shorter sorts first: a token that ends here is at the front (two, if one is written in another
     // spelling).
     for (; begin != end && vocabulary_.bytes(*begin).size() == depth; ++begin) {
-      if (is_wanted(*begin, parse_special)) longest = *begin;
+      if (is_wanted(*begin, n_trusted)) longest = *begin;
     }
     if (depth == text.size()) break;
     const auto byte_of = [&](Token token) { return static_cast<uint8_t>(vocabulary_.bytes(token)[depth]); };

@@ -6,7 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "text/vocabulary.h"
+#include "base/function_ref.h"
+#include "text/token_table.h"
 
 namespace flexinfer {
 
@@ -14,23 +15,26 @@ namespace flexinfer {
 // them. Immutable; thread-safe. Refers to the vocabulary, which must outlive it.
 class SpecialTokens {
  public:
-  explicit SpecialTokens(const Vocabulary& vocabulary);
+  explicit SpecialTokens(const TokenTable& vocabulary);
 
   struct Match {
     size_t begin = 0;  // the size of the text where there is no match
     size_t n_bytes = 0;
     Token token = kNoToken;
   };
-  // The leftmost match, and of those that begin there the longest.
-  Match first_match(std::string_view text, bool parse_special) const;
+  // How many bytes of a text, from a place in it on, may be part of a control token. Asked for places from
+  // left to right.
+  using TrustedBytes = FunctionRef<size_t(size_t at)>;
+  // The leftmost match at or after `from`, and of those that begin there the longest.
+  Match first_match(std::string_view text, size_t from, TrustedBytes trusted_bytes) const;
 
   uint64_t resident_bytes() const { return tokens_.capacity() * sizeof(Token); }
 
  private:
-  bool is_wanted(Token token, bool parse_special) const;
-  Token longest_at(std::string_view text, bool parse_special) const;
+  bool is_wanted(Token token, size_t n_trusted) const;
+  Token longest_at(std::string_view text, size_t n_trusted) const;
 
-  const Vocabulary& vocabulary_;
+  const TokenTable& vocabulary_;
   std::vector<Token> tokens_;               // sorted by their bytes
   std::array<bool, 256> begins_user_ = {};  // whether a user-defined token begins with this byte
   std::array<bool, 256> begins_any_ = {};

@@ -20,7 +20,7 @@ size_t next_blank_border(std::string_view text) {
   return std::min(text.find(' ', std::min(word, text.size())), text.size());
 }
 
-bool no_token_crosses_blanks(const Vocabulary& vocabulary) {
+bool no_token_crosses_blanks(const TokenTable& vocabulary) {
   for (Token token = 0; token < vocabulary.size(); ++token) {
     const TokenType type = vocabulary.type(token);
     if (type != TokenType::kNormal && type != TokenType::kUserDefined) continue;
@@ -55,7 +55,7 @@ Result<std::vector<uint32_t>> read_ranks(const Metadata& metadata, size_t n_toke
 }  // namespace
 
 Result<std::unique_ptr<Tokenizer>> SpmTokenizer::create(const Metadata& metadata) {
-  FLEX_TRY(Vocabulary vocabulary, Vocabulary::read(metadata, TokenSpelling::kSentencePiece));
+  FLEX_TRY(TokenTable vocabulary, TokenTable::read(metadata, TokenSpelling::kSentencePiece));
   FLEX_TRY(std::vector<uint32_t> ranks, read_ranks(metadata, static_cast<size_t>(vocabulary.size())));
   FLEX_TRY(TokenRoles roles, read_token_roles(metadata, vocabulary, true));
   FLEX_TRY(const auto adds_space_prefix, metadata.boolean("tokenizer.ggml.add_space_prefix"));
@@ -63,7 +63,7 @@ Result<std::unique_ptr<Tokenizer>> SpmTokenizer::create(const Metadata& metadata
                                                      std::move(ranks), adds_space_prefix.value_or(true)));
 }
 
-SpmTokenizer::SpmTokenizer(Vocabulary vocabulary, TokenRoles roles, std::vector<uint32_t> ranks,
+SpmTokenizer::SpmTokenizer(TokenTable vocabulary, TokenRoles roles, std::vector<uint32_t> ranks,
                            bool adds_space_prefix)
     : VocabularyTokenizer(std::move(vocabulary), std::move(roles)),
       ranks_(std::move(ranks)),

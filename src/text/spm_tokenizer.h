@@ -20,7 +20,7 @@ class SpmTokenizer final : public VocabularyTokenizer {
   bool strips_leading_space() const override { return adds_space_prefix_; }
 
  private:
-  SpmTokenizer(Vocabulary vocabulary, TokenRoles roles, std::vector<uint32_t> ranks, bool adds_space_prefix);
+  SpmTokenizer(TokenTable vocabulary, TokenRoles roles, std::vector<uint32_t> ranks, bool adds_space_prefix);
 
   Status encode_fragment(std::string_view text, bool after_special,
                          std::vector<Token>& tokens) const override;

@@ -39,14 +39,14 @@ bool is_mark(TokenType type) {
 }
 
 // The mark with this name, or kNoToken. A normal token may look the same: a piece of HTML, say.
-Token find_mark(const Vocabulary& vocabulary, std::string_view name) {
+Token find_mark(const TokenTable& vocabulary, std::string_view name) {
   for (Token token = 0; token < vocabulary.size(); ++token) {
     if (is_mark(vocabulary.type(token)) && vocabulary.bytes(token) == name) return token;
   }
   return kNoToken;
 }
 
-Token find_unknown(const Vocabulary& vocabulary) {
+Token find_unknown(const TokenTable& vocabulary) {
   for (Token token = 0; token < vocabulary.size(); ++token) {
     if (vocabulary.type(token) == TokenType::kUnknown) return token;
   }
@@ -54,7 +54,7 @@ Token find_unknown(const Vocabulary& vocabulary) {
 }
 
 // kNoToken where the key is absent or says -1, which some files write for "none".
-Result<Token> read_id(const Metadata& metadata, const Vocabulary& vocabulary, std::string_view role) {
+Result<Token> read_id(const Metadata& metadata, const TokenTable& vocabulary, std::string_view role) {
   const std::string key = fmt::format("tokenizer.ggml.{}_token_id", role);
   const MetadataValue* value = metadata.find(key);
   if (value == nullptr) return kNoToken;
@@ -79,7 +79,7 @@ Result<bool> read_adds(const Metadata& metadata, std::string_view role, Token to
   return *adds;
 }
 
-std::vector<Token> named_ends_of_generation(const Vocabulary& vocabulary) {
+std::vector<Token> named_ends_of_generation(const TokenTable& vocabulary) {
   const bool is_harmony = find_mark(vocabulary, kEndOfHarmonyTurn) != kNoToken;
   std::vector<Token> ends;
   for (Token token = 0; token < vocabulary.size(); ++token) {
@@ -93,7 +93,7 @@ std::vector<Token> named_ends_of_generation(const Vocabulary& vocabulary) {
 
 }  // namespace
 
-Result<TokenRoles> read_token_roles(const Metadata& metadata, const Vocabulary& vocabulary,
+Result<TokenRoles> read_token_roles(const Metadata& metadata, const TokenTable& vocabulary,
                                     bool adds_bos_by_default) {
   TokenRoles roles;
   FLEX_TRY(roles.bos, read_id(metadata, vocabulary, "bos"));

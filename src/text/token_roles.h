@@ -5,7 +5,7 @@
 
 #include "base/result.h"
 #include "gguf/metadata.h"
-#include "text/vocabulary.h"
+#include "text/token_table.h"
 
 namespace flexinfer {
 
@@ -21,7 +21,7 @@ struct TokenRoles {
 // From `tokenizer.ggml.{bos,eos,unknown,eot,eom}_token_id` and `.add_{bos,eos}_token`. Where no id is stated,
 // by the names that are in common use; tokens named like an end of turn end the generation in any case.
 // kCorrupt for an id outside the vocabulary, and for a BOS or EOS that is to be added but does not exist.
-Result<TokenRoles> read_token_roles(const Metadata& metadata, const Vocabulary& vocabulary,
+Result<TokenRoles> read_token_roles(const Metadata& metadata, const TokenTable& vocabulary,
                                     bool adds_bos_by_default);
 
 }  // namespace flexinfer

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,12 @@ struct EncodeOptions {
   bool add_special = true;     // BOS and EOS, where the model asks for them
 };
 
+// A run of a text's bytes. Only what is trusted may spell control tokens.
+struct TextRun {
+  size_t n_bytes = 0;
+  bool is_trusted = false;
+};
+
 // Immutable after creation; thread-safe. Keeps nothing of the metadata it was made from.
 class Tokenizer {
  public:
@@ -33,6 +40,12 @@ class Tokenizer {
   // bytes for each byte of the longest stretch that the tokenizer cannot cut (mostly a word). kUsage for more
   // than 1 GiB.
   virtual Result<std::vector<Token>> encode(std::string_view text, const EncodeOptions& options) const = 0;
+
+  // The same for a text whose runs, all of it together, are trusted or not. A control token is found only
+  // where all its bytes lie in one trusted run (or several next to each other); elsewhere a border between
+  // runs changes nothing. Without BOS and EOS.
+  virtual Result<std::vector<Token>> encode_runs(std::string_view text,
+                                                 std::span<const TextRun> runs) const = 0;
 
   // The bytes a token stands for in running text (may be part of a UTF-8 character; empty for control,
   // unknown and unused tokens, and for ids outside the vocabulary).

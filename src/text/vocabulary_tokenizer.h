@@ -7,8 +7,8 @@
 
 #include "text/special_tokens.h"
 #include "text/token_roles.h"
+#include "text/token_table.h"
 #include "text/tokenizer.h"
-#include "text/vocabulary.h"
 
 namespace flexinfer {
 
@@ -18,6 +18,7 @@ class VocabularyTokenizer : public Tokenizer {
   VocabularyTokenizer& operator=(const VocabularyTokenizer&) = delete;
 
   Result<std::vector<Token>> encode(std::string_view text, const EncodeOptions& options) const final;
+  Result<std::vector<Token>> encode_runs(std::string_view text, std::span<const TextRun> runs) const final;
   std::string decode(Token token) const final;
   int32_t vocab_size() const final { return vocabulary_.size(); }
   Token bos() const final { return roles_.bos; }
@@ -27,7 +28,7 @@ class VocabularyTokenizer : public Tokenizer {
   uint64_t resident_bytes() const override;
 
  protected:
-  VocabularyTokenizer(Vocabulary vocabulary, TokenRoles roles);
+  VocabularyTokenizer(TokenTable vocabulary, TokenRoles roles);
 
   // Appends the tokens of a text between special tokens; not empty. `after_special`: it begins the whole text
   // or stands right after a special token.
@@ -37,10 +38,13 @@ class VocabularyTokenizer : public Tokenizer {
   // The unknown token, once for a run of text that no token spells; nothing where the model has none.
   void append_unknown(std::vector<Token>& tokens) const;
 
-  const Vocabulary& vocabulary() const { return vocabulary_; }
+  const TokenTable& vocabulary() const { return vocabulary_; }
 
  private:
-  Vocabulary vocabulary_;
+  Status append_tokens(std::string_view text, std::span<const TextRun> runs,
+                       std::vector<Token>& tokens) const;
+
+  TokenTable vocabulary_;
   SpecialTokens special_tokens_;
   TokenRoles roles_;
 };

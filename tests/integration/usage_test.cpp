@@ -45,10 +45,10 @@ INSTANTIATE_TEST_SUITE_P(
         Arguments{"plan", kModel, "-p", "a"}, Arguments{"bench", kModel, "--budget", "1G", "--budgets", "1G"},
         Arguments{"bench", kModel, "--io", "uring,fax"}, Arguments{"bench", kModel, "--repeat", "0"},
         Arguments{"logits", kModel, "--tokens", "1"}, Arguments{"logits", kModel, "--output", "x"},
-        Arguments{"logits", kModel, "--tokens", "1", "--output", "/dev/null"},
-        Arguments{"perplexity", kModel}, Arguments{"perplexity", kModel, "-f", kModel, "--window", "1"},
-        Arguments{"synth"}, Arguments{"synth", "tiny"},
-        Arguments{"synth", "elephant", "-o", "never-made.gguf"},
+        Arguments{"logits", kModel, "--tokens", "1", "--output", "/dev/null"}, Arguments{"template", kModel},
+        Arguments{"template", kModel, "-f", kModel, "--fly"}, Arguments{"perplexity", kModel},
+        Arguments{"perplexity", kModel, "-f", kModel, "--window", "1"}, Arguments{"synth"},
+        Arguments{"synth", "tiny"}, Arguments{"synth", "elephant", "-o", "never-made.gguf"},
         Arguments{"synth", "tiny", "--type", "Q4_9", "-o", "never-made.gguf"}));
 
 TEST_P(WrongUsage, IsAccepted) {
@@ -71,6 +71,7 @@ TEST(Help, LacksAnOptionOrAnExample) {
       {"logits", model_options + Arguments{"--tokens", "--output"}},
       {"perplexity", model_options + Arguments{"--file", "--window"}},
       {"tokenize", {"--prompt", "--file", "--parse-special", "--no-bos", "--json"}},
+      {"template", {"--file", "--name", "--json"}},
       {"inspect", {"--json"}},
       {"synth", {"--type", "--output", "--seed", "--list", "--force", "--json"}}};
   const ProcessResult program = run_flexinfer({"--help"});

@@ -40,6 +40,24 @@ TEST(BpeTokenizer, TakesTheFirstOfTwoEqualMerges) {
   EXPECT_EQ(encode(*make_tokenizer(metadata), "abc"), (Ids{kFirst, 'c'}));
 }
 
+// "<s>" has the id after the bytes and the merges.
+TEST(BpeTokenizer, MakesControlTokensOfUntrustedText) {
+  const auto tokenizer = make_tokenizer(byte_level_metadata(
+      "gpt-2", {{"a", "b"}}, {{"<s>", TokenType::kControl}, {"<u>", TokenType::kUserDefined}}));
+  const Token control = 257;
+  const Token user = 258;
+  const auto encode_runs = [&](std::string_view text, const std::vector<TextRun>& runs) {
+    return tokenizer->encode_runs(text, runs).value();
+  };
+  EXPECT_EQ(encode_runs("<s><s>", {{3, true}, {3, false}}), (std::vector<Token>{control, '<', 's', '>'}));
+  EXPECT_EQ(encode_runs("<s>", {{1, true}, {2, true}}), (std::vector<Token>{control}));
+  EXPECT_EQ(encode_runs("<s>", {{1, true}, {1, false}, {1, true}}), (std::vector<Token>{'<', 's', '>'}));
+  EXPECT_EQ(encode_runs("<s>", {{2, false}, {1, true}}), (std::vector<Token>{'<', 's', '>'}));
+  EXPECT_EQ(encode_runs("<u>", {{3, false}}), (std::vector<Token>{user}));
+  // A border between runs does not keep letters apart.
+  EXPECT_EQ(encode_runs("ab", {{1, true}, {1, false}}), (std::vector<Token>{256}));
+}
+
 TEST(BpeTokenizer, RefusesMergesThatContradictTheVocabulary) {
   for (const char* merge : {"a", "a  b", " b", "a zz", "zz b", "a \u4E2D", "a c", ""}) {
     auto metadata = byte_level_metadata("gpt-2", {{"a", "b"}});

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "gguf/metadata.h"
+#include "text/token_table.h"
 #include "text/tokenizer.h"
-#include "text/vocabulary.h"
 
 namespace flexinfer {
 

@@ -7,8 +7,8 @@
 namespace flexinfer {
 namespace {
 
-Vocabulary vocabulary_of(const std::vector<SmallToken>& tokens) {
-  return Vocabulary::read(with_tokens(tokens), TokenSpelling::kSentencePiece).value();
+TokenTable vocabulary_of(const std::vector<SmallToken>& tokens) {
+  return TokenTable::read(with_tokens(tokens), TokenSpelling::kSentencePiece).value();
 }
 
 constexpr TokenType kControl = TokenType::kControl;
@@ -20,19 +20,20 @@ struct Found {
   Token token;
   bool operator==(const Found&) const = default;
 };
-Found find(const Vocabulary& vocabulary, std::string_view text, bool parse_special = true) {
-  const auto match = SpecialTokens(vocabulary).first_match(text, parse_special);
+Found find(const TokenTable& vocabulary, std::string_view text, bool parse_special = true) {
+  const auto trusted_bytes = [&](size_t at) { return parse_special ? text.size() - at : 0; };
+  const auto match = SpecialTokens(vocabulary).first_match(text, 0, trusted_bytes);
   return {match.begin, match.n_bytes, match.token};
 }
 
 TEST(SpecialTokens, TakesTheLeftmostEvenIfALongerOneFollows) {
-  const Vocabulary vocabulary =
+  const TokenTable vocabulary =
       vocabulary_of({{"<s>", kControl}, {"><sentence>", kControl}, {"<sentence>", kControl}});
   EXPECT_EQ(find(vocabulary, "a<s><sentence>"), (Found{1, 3, 0}));
 }
 
 TEST(SpecialTokens, TakesTheLongestOfThoseThatBeginTogether) {
-  const Vocabulary vocabulary = vocabulary_of(
+  const TokenTable vocabulary = vocabulary_of(
       {{"\n", kUser}, {"\n\n", kUser}, {"\n\n\n", kUser}, {"\n\n\n\n\n", kUser}, {"\nx", kUser}});
   EXPECT_EQ(find(vocabulary, "ab\n\n"), (Found{2, 2, 1}));
   EXPECT_EQ(find(vocabulary, "\n\n\n\n|"), (Found{0, 3, 2}));
@@ -41,13 +42,13 @@ TEST(SpecialTokens, TakesTheLongestOfThoseThatBeginTogether) {
 }
 
 TEST(SpecialTokens, FallsBackToAShorterOneWhereTheLongerBreaksOff) {
-  const Vocabulary vocabulary = vocabulary_of({{"<a>", kControl}, {"<a><b>c", kControl}});
+  const TokenTable vocabulary = vocabulary_of({{"<a>", kControl}, {"<a><b>c", kControl}});
   EXPECT_EQ(find(vocabulary, "<a><b>d"), (Found{0, 3, 0}));
   EXPECT_EQ(find(vocabulary, "<a><b>"), (Found{0, 3, 0}));
 }
 
 TEST(SpecialTokens, ControlAndUnknownTokensAreTextUnlessAsked) {
-  const Vocabulary vocabulary = vocabulary_of(
+  const TokenTable vocabulary = vocabulary_of(
       {{"<|end|>", kControl}, {"<think>", kUser}, {"<unk>", TokenType::kUnknown}, {"<|end|>!", kUser}});
   EXPECT_EQ(find(vocabulary, "<|end|><unk><think>", false), (Found{12, 7, 1}));
   EXPECT_EQ(find(vocabulary, "<|end|><unk><think>", true), (Found{0, 7, 0}));
@@ -56,7 +57,7 @@ TEST(SpecialTokens, ControlAndUnknownTokensAreTextUnlessAsked) {
 }
 
 TEST(SpecialTokens, FindsNothingInTextWithoutThem) {
-  const Vocabulary vocabulary = vocabulary_of({{"<s>", kControl},
+  const TokenTable vocabulary = vocabulary_of({{"<s>", kControl},
                                                {"plain"},
                                                {"<0x41>", TokenType::kByte},
                                                {"[PAD]", TokenType::kUnused},
@@ -67,7 +68,7 @@ TEST(SpecialTokens, FindsNothingInTextWithoutThem) {
 }
 
 TEST(SpecialTokens, MatchesBytesAboveAscii) {
-  const Vocabulary vocabulary = vocabulary_of({{"<\uFF5CUser\uFF5C>", kControl}, {"\xFF", kControl}});
+  const TokenTable vocabulary = vocabulary_of({{"<\uFF5CUser\uFF5C>", kControl}, {"\xFF", kControl}});
   EXPECT_EQ(find(vocabulary, "\u4E2D<\uFF5CUser\uFF5C>"), (Found{3, 12, 0}));
   EXPECT_EQ(find(vocabulary, "z\xFF"), (Found{1, 1, 1}));
 }

@@ -13,7 +13,7 @@ class TokenRolesTest : public ::testing::Test {
  protected:
   void use(const std::vector<SmallToken>& tokens) { metadata_ = with_tokens(tokens); }
   Result<TokenRoles> read(bool adds_bos_by_default = false) const {
-    return read_token_roles(metadata_, Vocabulary::read(metadata_, TokenSpelling::kByteLevel).value(),
+    return read_token_roles(metadata_, TokenTable::read(metadata_, TokenSpelling::kByteLevel).value(),
                             adds_bos_by_default);
   }
   void expect_corrupt(std::string_view about) const {

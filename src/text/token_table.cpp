@@ -1,4 +1,4 @@
-#include "text/vocabulary.h"
+#include "text/token_table.h"
 
 #include <fmt/format.h>
 
@@ -74,11 +74,11 @@ std::string spelled_bytes(std::string_view text, TokenSpelling spelling) {
 
 }  // namespace
 
-Result<Vocabulary> Vocabulary::read(const Metadata& metadata, TokenSpelling spelling) {
+Result<TokenTable> TokenTable::read(const Metadata& metadata, TokenSpelling spelling) {
   FLEX_TRY(const StringList* texts, read_texts(metadata));
   FLEX_TRY(const std::vector<TokenType> types, read_types(metadata, texts->size()));
   FLEX_CHECK(check_unique(*texts));
-  Vocabulary vocabulary;
+  TokenTable vocabulary;
   vocabulary.byte_tokens_.fill(kNoToken);
   vocabulary.ends_.reserve(types.size());
   vocabulary.types_.reserve(types.size());
@@ -94,7 +94,7 @@ Result<Vocabulary> Vocabulary::read(const Metadata& metadata, TokenSpelling spel
   return vocabulary;
 }
 
-Status Vocabulary::append(Token token, std::string_view text, TokenType type, TokenSpelling spelling) {
+Status TokenTable::append(Token token, std::string_view text, TokenType type, TokenSpelling spelling) {
   if (is_normal(type)) {
     type = TokenType::kNormal;
     bytes_.append(spelled_bytes(text, spelling));
@@ -120,7 +120,7 @@ Status Vocabulary::append(Token token, std::string_view text, TokenType type, To
   return {};
 }
 
-void Vocabulary::make_findable(TokenType type) {
+void TokenTable::make_findable(TokenType type) {
   for (Token token = 0; token < size(); ++token) {
     const std::string_view token_bytes = bytes(token);
     if (this->type(token) != type || token_bytes.empty() || find(token_bytes) != kNoToken) continue;
@@ -129,7 +129,7 @@ void Vocabulary::make_findable(TokenType type) {
   }
 }
 
-void Vocabulary::fill_byte_tokens() {
+void TokenTable::fill_byte_tokens() {
   for (size_t byte = 0; byte < byte_tokens_.size(); ++byte) {
     const char character = static_cast<char>(byte);
     const Token token = find(std::string_view(&character, 1));
@@ -137,13 +137,13 @@ void Vocabulary::fill_byte_tokens() {
   }
 }
 
-std::string_view Vocabulary::bytes(Token token) const {
+std::string_view TokenTable::bytes(Token token) const {
   const auto index = static_cast<size_t>(token);
   const uint32_t begin = index == 0 ? 0 : ends_[index - 1];
   return std::string_view(bytes_).substr(begin, ends_[index] - begin);
 }
 
-Token Vocabulary::find(std::string_view bytes) const {
+Token TokenTable::find(std::string_view bytes) const {
   if (bytes.size() > longest_bytes_) return kNoToken;
   const auto index = index_.find(hash_bytes(bytes), [&](uint32_t candidate) {
     return this->bytes(static_cast<Token>(candidate)) == bytes;
@@ -151,7 +151,7 @@ Token Vocabulary::find(std::string_view bytes) const {
   return index ? static_cast<Token>(*index) : kNoToken;
 }
 
-uint64_t Vocabulary::resident_bytes() const {
+uint64_t TokenTable::resident_bytes() const {
   return sizeof(*this) + bytes_.capacity() + ends_.capacity() * sizeof(uint32_t) + types_.capacity() +
          index_.resident_bytes();
 }

@@ -1,4 +1,4 @@
-#include "text/vocabulary.h"
+#include "text/token_table.h"
 
 #include <gtest/gtest.h>
 
@@ -8,18 +8,18 @@ namespace flexinfer {
 namespace {
 
 void expect_corrupt(const Metadata& metadata, std::string_view about) {
-  const auto vocabulary = Vocabulary::read(metadata, TokenSpelling::kSentencePiece);
+  const auto vocabulary = TokenTable::read(metadata, TokenSpelling::kSentencePiece);
   ASSERT_FALSE(vocabulary);
   EXPECT_EQ(vocabulary.error().code, ErrorCode::kCorrupt);
   EXPECT_NE(vocabulary.error().message.find(about), std::string::npos) << vocabulary.error().message;
 }
 
-TEST(Vocabulary, RefusesAFileWithoutTokens) {
+TEST(TokenTable, RefusesAFileWithoutTokens) {
   expect_corrupt(Metadata(), "tokenizer.ggml.tokens");
   expect_corrupt(with_tokens({}), "tokenizer.ggml.tokens");
 }
 
-TEST(Vocabulary, RefusesTypesThatDoNotFit) {
+TEST(TokenTable, RefusesTypesThatDoNotFit) {
   Metadata metadata = with_tokens({{"a"}, {"b"}});
   metadata.set("tokenizer.ggml.token_type", std::vector<int64_t>{1});
   expect_corrupt(metadata, "1 entries for 2 tokens");
@@ -33,26 +33,26 @@ TEST(Vocabulary, RefusesTypesThatDoNotFit) {
   expect_corrupt(metadata, "tokenizer.ggml.token_type");
 }
 
-TEST(Vocabulary, RefusesTheSameTokenTwice) {
+TEST(TokenTable, RefusesTheSameTokenTwice) {
   expect_corrupt(with_tokens({{"a"}, {"b"}, {"a"}}), "tokens 0 and 2");
   expect_corrupt(with_tokens({{"a"}, {"a", TokenType::kControl}}), "tokens 0 and 1");
 }
 
-TEST(Vocabulary, RefusesAByteTokenThatNamesNoByte) {
+TEST(TokenTable, RefusesAByteTokenThatNamesNoByte) {
   expect_corrupt(with_tokens({{"<0xZZ>", TokenType::kByte}}), "<0xNN>");
 }
 
-TEST(Vocabulary, TakesAllTokensAsNormalWhereNoTypesAreGiven) {
+TEST(TokenTable, TakesAllTokensAsNormalWhereNoTypesAreGiven) {
   Metadata metadata;
   metadata.set("tokenizer.ggml.tokens", string_list({"a", "\u2581b"}));
-  const auto vocabulary = Vocabulary::read(metadata, TokenSpelling::kSentencePiece);
+  const auto vocabulary = TokenTable::read(metadata, TokenSpelling::kSentencePiece);
   ASSERT_TRUE(vocabulary);
   EXPECT_EQ(vocabulary->size(), 2);
   EXPECT_EQ(vocabulary->find(" b"), 1);
 }
 
-TEST(Vocabulary, FindsOnlyTokensThatTextMaySpell) {
-  const auto vocabulary = Vocabulary::read(with_tokens({{"a"},
+TEST(TokenTable, FindsOnlyTokensThatTextMaySpell) {
+  const auto vocabulary = TokenTable::read(with_tokens({{"a"},
                                                         {"<s>", TokenType::kControl},
                                                         {"<unk>", TokenType::kUnknown},
                                                         {"<0x41>", TokenType::kByte},
@@ -72,8 +72,8 @@ TEST(Vocabulary, FindsOnlyTokensThatTextMaySpell) {
   EXPECT_EQ(vocabulary->bytes(3), "A");
 }
 
-TEST(Vocabulary, LetsEmptyTokensBe) {
-  const auto vocabulary = Vocabulary::read(with_tokens({{""}, {"a"}, {""}, {"", TokenType::kControl}}),
+TEST(TokenTable, LetsEmptyTokensBe) {
+  const auto vocabulary = TokenTable::read(with_tokens({{""}, {"a"}, {""}, {"", TokenType::kControl}}),
                                            TokenSpelling::kByteLevel);
   ASSERT_TRUE(vocabulary) << vocabulary.error().message;
   EXPECT_EQ(vocabulary->find(""), kNoToken);
@@ -81,14 +81,14 @@ TEST(Vocabulary, LetsEmptyTokensBe) {
   EXPECT_EQ(vocabulary->find("a"), 1);
 }
 
-TEST(Vocabulary, ANormalTokenGoesBeforeAUserDefinedOneOfTheSameBytes) {
-  const auto vocabulary = Vocabulary::read(with_tokens({{"  ", TokenType::kUserDefined}, {"\u0120\u0120"}}),
+TEST(TokenTable, ANormalTokenGoesBeforeAUserDefinedOneOfTheSameBytes) {
+  const auto vocabulary = TokenTable::read(with_tokens({{"  ", TokenType::kUserDefined}, {"\u0120\u0120"}}),
                                            TokenSpelling::kByteLevel);
   ASSERT_TRUE(vocabulary);
   EXPECT_EQ(vocabulary->find("  "), 1);
 }
 
-TEST(Vocabulary, HoldsHundredsOfThousandsOfTokensInFewBytesEach) {
+TEST(TokenTable, HoldsHundredsOfThousandsOfTokensInFewBytesEach) {
   std::vector<SmallToken> tokens;
   constexpr size_t kCount = 100000;
   size_t n_text_bytes = 0;
@@ -96,7 +96,7 @@ TEST(Vocabulary, HoldsHundredsOfThousandsOfTokensInFewBytesEach) {
     tokens.push_back({"t" + std::to_string(i)});
     n_text_bytes += tokens.back().text.size();
   }
-  const auto vocabulary = Vocabulary::read(with_tokens(tokens), TokenSpelling::kSentencePiece);
+  const auto vocabulary = TokenTable::read(with_tokens(tokens), TokenSpelling::kSentencePiece);
   ASSERT_TRUE(vocabulary);
   // Where a token ends, its type, and one and a half slots of the index.
   EXPECT_LE(vocabulary->resident_bytes(), n_text_bytes + kCount * (4 + 1 + 6) + 4096);

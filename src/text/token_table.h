@@ -27,10 +27,10 @@ enum class TokenType : uint8_t {
 };
 
 // Immutable; thread-safe. Keeps nothing of the metadata.
-class Vocabulary {
+class TokenTable {
  public:
   // From `tokenizer.ggml.tokens` and `.token_type`. kCorrupt where these contradict each other.
-  static Result<Vocabulary> read(const Metadata& metadata, TokenSpelling spelling);
+  static Result<TokenTable> read(const Metadata& metadata, TokenSpelling spelling);
 
   int32_t size() const { return static_cast<int32_t>(types_.size()); }
   bool contains(Token token) const { return token >= 0 && token < size(); }
@@ -50,7 +50,7 @@ class Vocabulary {
   uint64_t resident_bytes() const;
 
  private:
-  Vocabulary() = default;
+  TokenTable() = default;
   Status append(Token token, std::string_view text, TokenType type, TokenSpelling spelling);
   void make_findable(TokenType type);
   void fill_byte_tokens();
