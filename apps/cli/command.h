@@ -22,5 +22,6 @@ Command add_tokenize(CLI::App& program);
 Command add_template(CLI::App& program);
 Command add_synth(CLI::App& program);
 Command add_calibrate(CLI::App& program);
+Command add_quantize(CLI::App& program);
 
 }  // namespace flexinfer::cli

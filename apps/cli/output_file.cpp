@@ -12,6 +12,12 @@
 
 namespace flexinfer::cli {
 
+void refuse_existing(const std::string& path, bool may_replace) {
+  std::error_code ignored;
+  if (may_replace || !std::filesystem::exists(path, ignored)) return;
+  throw Failure(ErrorCode::kUsage, fmt::format("{}: exists already; --force replaces it", path));
+}
+
 OutputFile::OutputFile(std::string path)
     : path_(std::move(path)), partial_path_(path_ + ".partial"), file_(nullptr, std::fclose) {
   std::error_code ignored;

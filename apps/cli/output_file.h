@@ -8,6 +8,9 @@
 
 namespace flexinfer::cli {
 
+// Throws kUsage where the file exists, unless it may be replaced.
+void refuse_existing(const std::string& path, bool may_replace);
+
 // Written beside its own name as PATH.partial, renamed by commit(); without commit nothing is left behind. An
 // existing regular file is replaced; anything else under that name is refused. Throws Failure.
 class OutputFile {

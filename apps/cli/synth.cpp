@@ -1,6 +1,5 @@
 // flexinfer synth: a model file of a known shape, to try a machine before a download.
 #include <chrono>
-#include <filesystem>
 #include <memory>
 
 #include "command.h"
@@ -9,6 +8,7 @@
 #include "interrupt.h"
 #include "json.h"
 #include "options.h"
+#include "output_file.h"
 #include "terminal.h"
 #include "work.h"
 
@@ -65,9 +65,7 @@ int synth(const SynthOptions& options) {
     throw Failure(ErrorCode::kUsage,
                   "synth needs a SHAPE and -o FILE (see flexinfer synth --list and --help)");
   }
-  if (std::error_code ignored; !options.force && std::filesystem::exists(options.path, ignored)) {
-    throw Failure(ErrorCode::kUsage, fmt::format("{}: exists already; --force replaces it", options.path));
-  }
+  refuse_existing(options.path, options.force);
   const auto start = std::chrono::steady_clock::now();
   const uint64_t size_bytes = write_model(options);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -96,6 +96,22 @@ struct CalibrationOptions {
 Result<Calibration> calibrate_machine(const CalibrationOptions& options,
                                       const std::function<void(double)>& on_progress);
 
+struct QuantizeResult {
+  uint64_t source_bytes = 0;  // of all tensors
+  uint64_t written_bytes = 0;
+  std::vector<std::string> notes;  // what is not written in the type that was asked for, and why
+};
+
+// Writes a model (one file or a split set) with its matrices in another type: F32, F16, BF16, Q8_0, Q4_0,
+// Q4_1, Q5_0, Q5_1, Q4_K, Q5_K or Q6_K. Vectors, norms, biases and routers stay F32; the output head is at
+// least Q6_K; rows that are not whole blocks fall back to a type they fit. Streams through the file in some
+// 30 MiB beside the header, whatever the model's size. The bytes do not depend on `n_threads` (0: the
+// processors available). `on_progress` counts bytes of the source; false cancels; nothing is left behind
+// then, or on an error.
+Result<QuantizeResult> quantize_model(
+    const std::string& source_path, const std::string& path, std::string_view type, int n_threads,
+    const std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>& on_progress);
+
 // The machine, for the reader of benchmarks.
 struct MachineInfo {
   std::string cpu;

@@ -82,6 +82,7 @@ Result<GgufFile> GgufFile::open(const std::string& path) {
   file.alignment_ = first.alignment;
   file.file_bytes_ = first.file_bytes;
   file.metadata_ = std::move(first.metadata);
+  file.metadata_places_ = std::move(first.metadata_places);
   FLEX_CHECK(file.add_tensors(std::move(first.tensors), first.entry_offsets));
   for (uint32_t i = 1; i < file.paths_.size(); ++i) {
     FLEX_TRY(Part part, read_other_part(file.paths_, i));

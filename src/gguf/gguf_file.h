@@ -28,6 +28,12 @@ struct TensorInfo {
   uint64_t rows() const { return dims[1] * dims[2] * dims[3]; }  // checked not to overflow when read
 };
 
+// A metadata pair as it lies in a file: the value's extent begins with its type.
+struct MetadataPlace {
+  std::string key;
+  Extent value;
+};
+
 // Immutable after open; thread-safe for readers.
 class GgufFile {
  public:
@@ -40,6 +46,8 @@ class GgufFile {
   uint32_t version() const { return version_; }
   uint64_t alignment() const { return alignment_; }
   const Metadata& metadata() const { return metadata_; }
+  // Where the metadata lies in the first file, in its order: to be copied as it is.
+  const std::vector<MetadataPlace>& metadata_places() const { return metadata_places_; }
   const std::vector<TensorInfo>& tensors() const { return tensors_; }  // in the files' order
   const TensorInfo* find_tensor(std::string_view name) const;
   const std::vector<std::string>& paths() const { return paths_; }  // Extent::file indexes this
@@ -54,6 +62,7 @@ class GgufFile {
   uint64_t alignment_ = 32;
   uint64_t file_bytes_ = 0;
   Metadata metadata_;
+  std::vector<MetadataPlace> metadata_places_;
   std::vector<TensorInfo> tensors_;
   std::unordered_map<std::string, size_t> index_;
   std::vector<std::string> paths_;

@@ -182,6 +182,10 @@ void GgufWriter::set_i32s(std::string_view key, std::span<const int32_t> values)
   sink.numbers(values);
 }
 
+void GgufWriter::set_encoded(std::string_view key, std::span<const std::byte> value) {
+  impl_->pair(key).numbers(value);
+}
+
 void GgufWriter::add_tensor(std::string_view name, GgmlType type, std::span<const uint64_t> dims) {
   Impl& impl = *impl_;
   const std::optional<uint64_t> size = tensor_bytes(type, dims);

@@ -36,6 +36,9 @@ class GgufWriter {
   void set_f32s(std::string_view key, std::span<const float> values);
   void set_i32s(std::string_view key, std::span<const int32_t> values);
 
+  // A value as it lies in a file: its type, then its bytes. For copies of what a reader has checked.
+  void set_encoded(std::string_view key, std::span<const std::byte> value);
+
   // dims[0] is the row length.
   void add_tensor(std::string_view name, GgmlType type, std::span<const uint64_t> dims);
 

@@ -111,6 +111,7 @@ Status PartReader::read_metadata(uint64_t n_pairs) {
     const uint64_t value_at = cursor_.offset();
     FLEX_TRY(MetadataValue value, read_value(cursor_));
     part_.metadata.set(key, std::move(value));
+    part_.metadata_places.push_back({key, {file_index_, value_at, cursor_.offset() - value_at}});
     FLEX_CHECK(note_key(key, value_at));
   }
   return {};

@@ -23,6 +23,7 @@ struct Part {
   uint64_t alignment = 0;
   uint64_t file_bytes = 0;
   Metadata metadata;
+  std::vector<MetadataPlace> metadata_places;
   std::vector<TensorInfo> tensors;
   std::vector<uint64_t> entry_offsets;  // where each tensor's entry of the directory begins
   PartKey split_number;

@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
 #include "quant/blocks.h"
 #include "quant/dequantize.h"
+#include "quant/quantize_k.h"
 
 namespace flexinfer {
 namespace {
@@ -96,53 +98,64 @@ void shrink(const float* in, BlockQ5_1& block) {
 }
 
 template <class Block>
-bool quantize_blocks(const float* in, int64_t cols, std::byte* row) {
-  for (int64_t i = 0; i < cols; i += kBlock) {
+void quantize_blocks(const float* in, int64_t cols, std::byte* row) {
+  for (int64_t i = 0; i < cols; i += Block::kWeights) {
     Block block;
     shrink(in + i, block);
     std::memcpy(row, &block, sizeof block);  // a row may lie at any address
     row += sizeof block;
   }
-  return true;
 }
 
 template <uint16_t (*from_float)(float)>
-bool quantize_16(const float* in, int64_t cols, std::byte* row) {
+void quantize_16(const float* in, int64_t cols, std::byte* row) {
   for (int64_t i = 0; i < cols; i++) {
     const uint16_t bits = from_float(in[i]);
     std::memcpy(row + i * 2, &bits, sizeof bits);
   }
-  return true;
 }
 
-bool quantize_f32(const float* in, int64_t cols, std::byte* row) {
+void quantize_f32(const float* in, int64_t cols, std::byte* row) {
   std::memcpy(row, in, static_cast<size_t>(cols) * sizeof(float));
-  return true;
+}
+
+using QuantizeFn = void (*)(const float* in, int64_t cols, std::byte* row);
+
+struct Quantizer {
+  GgmlType type;
+  QuantizeFn quantize;
+};
+
+constexpr std::array kQuantizers = {
+    Quantizer{GgmlType::kF32, quantize_f32},
+    Quantizer{GgmlType::kF16, quantize_16<float_to_half>},
+    Quantizer{GgmlType::kBF16, quantize_16<float_to_bfloat16>},
+    Quantizer{GgmlType::kQ8_0, quantize_blocks<BlockQ8_0>},
+    Quantizer{GgmlType::kQ4_0, quantize_blocks<BlockQ4_0>},
+    Quantizer{GgmlType::kQ4_1, quantize_blocks<BlockQ4_1>},
+    Quantizer{GgmlType::kQ5_0, quantize_blocks<BlockQ5_0>},
+    Quantizer{GgmlType::kQ5_1, quantize_blocks<BlockQ5_1>},
+    Quantizer{GgmlType::kQ4_K, quantize_blocks<BlockQ4_K>},
+    Quantizer{GgmlType::kQ5_K, quantize_blocks<BlockQ5_K>},
+    Quantizer{GgmlType::kQ6_K, quantize_blocks<BlockQ6_K>},
+};
+
+QuantizeFn find_quantizer(GgmlType type) {
+  const auto* found = std::ranges::find(kQuantizers, type, &Quantizer::type);
+  return found == kQuantizers.end() ? nullptr : found->quantize;
 }
 
 }  // namespace
 
+bool is_quantizable(GgmlType type) {
+  return find_quantizer(type) != nullptr;
+}
+
 bool quantize_row(GgmlType type, const float* in, int64_t cols, std::byte* row) {
-  switch (type) {
-    case GgmlType::kF32:
-      return quantize_f32(in, cols, row);
-    case GgmlType::kF16:
-      return quantize_16<float_to_half>(in, cols, row);
-    case GgmlType::kBF16:
-      return quantize_16<float_to_bfloat16>(in, cols, row);
-    case GgmlType::kQ8_0:
-      return quantize_blocks<BlockQ8_0>(in, cols, row);
-    case GgmlType::kQ4_0:
-      return quantize_blocks<BlockQ4_0>(in, cols, row);
-    case GgmlType::kQ4_1:
-      return quantize_blocks<BlockQ4_1>(in, cols, row);
-    case GgmlType::kQ5_0:
-      return quantize_blocks<BlockQ5_0>(in, cols, row);
-    case GgmlType::kQ5_1:
-      return quantize_blocks<BlockQ5_1>(in, cols, row);
-    default:
-      return false;
-  }
+  const QuantizeFn quantize = find_quantizer(type);
+  if (quantize == nullptr) return false;
+  quantize(in, cols, row);
+  return true;
 }
 
 }  // namespace flexinfer

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/page_buffer.h"
 #include "base/thread_pool.h"
+#include "gguf/file_type.h"
 #include "gguf/gguf_writer.h"
 #include "runtime/random_weights.h"
 #include "runtime/synth_vocabulary.h"
@@ -36,22 +37,6 @@ constexpr SynthShape kShapes[] = {
     {"codellama-34b", 32000, 8192, 48, 64, 8, 22016, 16384, 1000000},
     {"llama2-70b", 32000, 8192, 80, 64, 8, 28672, 4096, 10000},
 };
-
-struct FileType {
-  GgmlType type;
-  uint32_t number;
-};
-
-// llama.cpp's number of a file whose matrices are all of one type.
-std::optional<uint32_t> file_type(GgmlType type) {
-  using enum GgmlType;
-  static constexpr FileType kFileTypes[] = {{kF32, 0},   {kF16, 1},   {kQ4_0, 2},  {kQ4_1, 3},  {kQ8_0, 7},
-                                            {kQ5_0, 8},  {kQ5_1, 9},  {kQ2_K, 10}, {kQ3_K, 11}, {kQ4_K, 14},
-                                            {kQ5_K, 16}, {kQ6_K, 18}, {kBF16, 32}};
-  const auto* found = std::ranges::find(kFileTypes, type, &FileType::type);
-  if (found == std::end(kFileTypes)) return std::nullopt;
-  return found->number;
-}
 
 // A matrix whose product with a vector of ones' size has ones' size again.
 SynthTensor matrix(std::string name, GgmlType type, uint64_t cols, uint64_t rows) {
@@ -228,7 +213,7 @@ std::vector<SynthTensor> synth_tensors(const SynthShape& shape, GgmlType type) {
 
 Status write_synthetic_model(const SynthShape& shape, GgmlType type, const std::string& path, uint64_t seed,
                              FunctionRef<bool(uint64_t done_bytes, uint64_t total_bytes)> progress) {
-  const std::optional<uint32_t> file_type_number = file_type(type);
+  const std::optional<uint32_t> file_type_number = file_type_of(type);
   if (!file_type_number || !RandomWeights::supports(type)) {
     return make_error(ErrorCode::kUsage,
                       fmt::format("there are no synthetic weights in {}; try Q4_0, Q8_0 or F16",

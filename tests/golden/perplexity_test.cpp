@@ -82,15 +82,59 @@ TEST_P(Perplexity, DiffersFromTheReference) {
   EXPECT_NEAR(perplexity / references.at(name), 1, tolerance) << perplexity << " for " << references.at(name);
 }
 
+std::string quantised(const TempDirectory& directory, const std::string& source, const std::string& type) {
+  const auto result = quantize_model(source, directory.path(type), type, 0, {});
+  if (!result) throw std::runtime_error(result.error().message);
+  return directory.path(type);
+}
+
+// Models that were quantised here, against llama.cpp's perplexity of those that it quantised itself.
+TEST(QuantizedPerplexity, DiffersFromTheReference) {
+  const std::string source = kModels + "stories260K-f32.gguf";
+  if (!std::filesystem::exists(source)) GTEST_SKIP() << source << " is not there";
+  const std::string text = read_bytes(FLEXINFER_SHARED "/text/tinystories-valid-30k.txt");
+  const auto references = reference_perplexities();
+  const TempDirectory directory;
+  for (const std::string type : {"F16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"}) {
+    const double tolerance = type == "F16" || type == "Q8_0" ? 0.005 : 0.02;
+    const double perplexity = perplexity_of(quantised(directory, source, type), 256, {}, text);
+    RecordProperty(type, std::to_string(perplexity));
+    EXPECT_NEAR(perplexity / references.at("stories260K-" + type), 1, tolerance) << type << " " << perplexity;
+  }
+}
+
+const std::string kDocsModel = kModels + "docs7m-F16.gguf";
+
 // Windows of 512 of the reference's own token ids: its method B.
-TEST(TrainedModelPerplexity, DiffersFromTheReference) {
-  const std::string path = kModels + "docs7m-F16.gguf";
-  if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not there";
-  const auto reference = nlohmann::json::parse(read_bytes(kModels + "docs-reference.json"));
-  std::vector<Token> tokens = reference.at("val_ids");
-  tokens.insert(tokens.begin(), reference.at("bos").get<Token>());
-  const double expected = reference.at("models").at("draft").at("ppl_B");
-  EXPECT_NEAR(perplexity_of(path, 512, tokens, {}) / expected, 1, 0.005);
+class TrainedModelPerplexity : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::exists(kDocsModel)) GTEST_SKIP() << kDocsModel << " is not there";
+    const auto reference = nlohmann::json::parse(read_bytes(kModels + "docs-reference.json"));
+    tokens_ = reference.at("val_ids").get<std::vector<Token>>();
+    tokens_.insert(tokens_.begin(), reference.at("bos").get<Token>());
+    expected_ = reference.at("models").at("draft").at("ppl_B");
+  }
+  double relative_perplexity(const std::string& path) const {
+    return perplexity_of(path, 512, tokens_, {}) / expected_;
+  }
+
+ private:
+  std::vector<Token> tokens_;
+  double expected_ = 0;
+};
+
+TEST_F(TrainedModelPerplexity, DiffersFromTheReference) {
+  EXPECT_NEAR(relative_perplexity(kDocsModel), 1, 0.005);
+}
+
+TEST_F(TrainedModelPerplexity, SearchedTypesLoseMoreThanTheirBits) {
+  const TempDirectory directory;
+  for (const auto& [type, tolerance] : {std::pair{"Q6_K", 0.005}, {"Q5_K", 0.015}, {"Q4_K", 0.05}}) {
+    const double relative = relative_perplexity(quantised(directory, kDocsModel, type));
+    RecordProperty(type, std::to_string(relative));
+    EXPECT_NEAR(relative, 1, tolerance) << type;
+  }
 }
 
 }  // namespace

@@ -205,6 +205,36 @@ TEST(Synth, ListedShapeCannotBeMade) {
   EXPECT_NE(run_flexinfer({"synth", "--list"}).out.find("llama2-7b"), std::string::npos);
 }
 
+TEST(Quantize, JsonLacksAKeyOrTheModelDoesNotRun) {
+  const TempDirectory directory;
+  const std::string path = directory.path("model.gguf");
+  const Json json = run_json({"quantize", kSmallModel, path, "Q8_0"});
+  expect_keys(json, {"path", "type", "source_bytes", "written_bytes", "seconds", "notes"});
+  EXPECT_GT(json.at("written_bytes"), json.at("source_bytes"));
+  EXPECT_EQ(run_flexinfer({"run", path, "-p", "The", "-n", "2", "-c", "128"}).exit_status, 0);
+}
+
+TEST(Quantize, ExistingFileIsReplacedUnasked) {
+  const TempDirectory directory;
+  const std::string path = directory.path("model.gguf");
+  write_bytes(path, "precious");
+  expect_error(run_flexinfer({"quantize", kSmallModel, path, "Q8_0"}), 2);
+  EXPECT_EQ(read_bytes(path), "precious");
+  EXPECT_EQ(run_flexinfer({"quantize", kSmallModel, path, "Q8_0", "--force", "-q"}).exit_status, 0);
+  EXPECT_TRUE(read_bytes(path).starts_with("GGUF"));
+  expect_error(run_flexinfer({"quantize", kSmallModel, directory.path("other.gguf"), "Q9_X"}), 2);
+}
+
+TEST(Quantize, WholeModelIsInMemory) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer's memory is counted as well";
+  const TempDirectory directory;
+  const std::string large = directory.path("large.gguf");
+  ASSERT_EQ(run_flexinfer({"synth", "smollm-135m", "--type", "F16", "-o", large}).exit_status, 0);
+  const ProcessResult result = run_flexinfer({"quantize", large, directory.path("small.gguf"), "Q4_0"});
+  EXPECT_EQ(result.exit_status, 0) << result.err;
+  EXPECT_LT(result.peak_resident_bytes, 64U << 20);
+}
+
 // What a token reads is what the plan said, on a model that its budget cannot hold.
 TEST(Streaming, BytesReadForATokenDifferFromThePlan) {
   const TempDirectory directory;
