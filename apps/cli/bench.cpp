@@ -227,6 +227,7 @@ void add_lists(CLI::App& app, BenchOptions& options) {
       ->group(kMovementGroup)
       ->default_str("flexible");
   add_slots(app, options.engine);
+  add_mirrors(app, options.engine);
   auto* ablation = app.add_flag("--ablation", options.ablation,
                                 "measure what each technique gains: mmap, synchronous direct reads, "
                                 "asynchronous ones, prefix locking, balanced locking with each preservation "

@@ -64,6 +64,15 @@ Json engine_json(const Engine& engine, const Session& session) {
           {"cache_type", to_string(options.cache_type)}};
 }
 
+Json to_json(const std::vector<CopyStats>& copies) {
+  Json json = Json::array();
+  for (const CopyStats& copy : copies) {
+    json.push_back(
+        {{"path", copy.path}, {"bytes_read", copy.bytes_read}, {"bytes_per_second", copy.bytes_per_second}});
+  }
+  return json;
+}
+
 Json to_json(const MachineInfo& machine) {
   return {{"cpu", machine.cpu},
           {"n_threads", machine.n_threads},

@@ -17,6 +17,7 @@ Json to_json(const PlanSummary& plan);
 Json to_json(const SessionStats& stats, const PlanSummary& plan);
 // How weights were read and what was chosen where nothing was asked for.
 Json engine_json(const Engine& engine, const Session& session);
+Json to_json(const std::vector<CopyStats>& copies);
 Json to_json(const MachineInfo& machine);
 Json to_json(const ModelInfo& model);
 

@@ -111,6 +111,8 @@ std::vector<std::string> run_arguments(const Workload& workload, const EngineOpt
   if (options.n_threads > 0) add("--threads", options.n_threads);
   if (options.batch > 0) add("--batch", options.batch);
   if (options.slot_bytes > 0) add("--slots", options.slot_bytes);
+  for (const std::string& mirror : options.mirrors)
+    add("--mirror", mirror);
   return arguments;
 }
 

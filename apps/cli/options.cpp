@@ -60,6 +60,15 @@ void add_slots(CLI::App& app, EngineOptions& options) {
       ->default_str("chosen from the budget");
 }
 
+void add_mirrors(CLI::App& app, EngineOptions& options) {
+  app.add_option("--mirror", options.mirrors,
+                 "a further copy of the model on another disk, which is read at the same time; may be given "
+                 "several times")
+      ->type_name("PATH")
+      ->allow_extra_args(false)
+      ->group(kMovementGroup);
+}
+
 void add_movement_options(CLI::App& app, EngineOptions& options) {
   add_parsed(app, "--io", options.io, kIoHelp, parse_io_mode)
       ->type_name("MODE")
@@ -74,6 +83,7 @@ void add_movement_options(CLI::App& app, EngineOptions& options) {
       ->group(kMovementGroup)
       ->default_str(std::string(to_string(options.preserve)));
   add_slots(app, options);
+  add_mirrors(app, options);
 }
 
 void add_sampling_options(CLI::App& app, SamplingOptions& options) {

@@ -48,9 +48,10 @@ void add_model(CLI::App& app, std::string& path);
 // How much memory, and what for: --budget --ctx --cache-type --batch; and --threads.
 void add_memory_options(CLI::App& app, EngineOptions& options);
 void add_threads(CLI::App& app, int& n_threads);
-// How weights move: --io --lock --preserve --slots.
+// How weights move: --io --lock --preserve --slots --mirror.
 void add_movement_options(CLI::App& app, EngineOptions& options);
 void add_slots(CLI::App& app, EngineOptions& options);
+void add_mirrors(CLI::App& app, EngineOptions& options);
 void add_sampling_options(CLI::App& app, SamplingOptions& options);
 void add_output_options(CLI::App& app, OutputOptions& options, const OutputHelp& help);
 

@@ -110,6 +110,7 @@ void print_result(const GenerateResult& result, size_t n_prompt, OpenModel& mode
               {"finish_reason", result.finish_reason},
               {"notes", all_notes(model.engine(), model.session())},
               {"engine", engine_json(model.engine(), model.session())},
+              {"copies", to_json(model.session().copies())},
               {"stats", to_json(stats, model.engine().plan())}});
 }
 
@@ -133,6 +134,8 @@ int run(const RunOptions& options) {
     const SessionStats stats = model.session().stats();
     say_speed(result, stats);
     say_resources(stats, model.engine().plan(), options.output.verbose);
+    say_copies(model.session().copies());
+    model.say_new_notes();
   }
   return result.finish_reason == "interrupted" ? kInterrupted : kDone;
 }

@@ -18,7 +18,15 @@ void OpenModel::announce() {
   if (announced_ || output_.quiet) return;
   announced_ = true;
   if (!output_.json) say_plan(path_, engine_.plan());
-  say_notes(all_notes(engine_, session_));
+  say_new_notes();
+}
+
+void OpenModel::say_new_notes() {
+  if (output_.quiet) return;
+  std::vector<std::string> notes = all_notes(engine_, session_);
+  notes.erase(notes.begin(), notes.begin() + static_cast<std::ptrdiff_t>(n_notes_said_));
+  n_notes_said_ += notes.size();
+  say_notes(notes);
 }
 
 void say_notes(const std::vector<std::string>& notes) {
@@ -50,6 +58,13 @@ void say_resources(const SessionStats& stats, const PlanSummary& plan, bool verb
   say("load {}, prefill {} ({} tok/s), decode {}; {} sweeps, {} waited", format_seconds(stats.load_seconds),
       format_seconds(stats.prefill_seconds), format_figure(stats.prefill_tok_s()),
       format_seconds(stats.decode_seconds), stats.sweeps, format_seconds(stats.stall_seconds));
+}
+
+void say_copies(const std::vector<CopyStats>& copies) {
+  for (const CopyStats& copy : copies) {
+    say("read {} from {} at {}/s", format_bytes(copy.bytes_read), printable(copy.path),
+        format_bytes(static_cast<uint64_t>(copy.bytes_per_second)));
+  }
 }
 
 std::vector<std::string> all_notes(const Engine& engine, const Session& session) {

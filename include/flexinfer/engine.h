@@ -104,7 +104,8 @@ class Session {
   void set_stop_token(std::stop_token stop);
 
   SessionStats stats() const;
-  IoMode io() const;  // how weights are read; never kAuto
+  IoMode io() const;                      // how weights are read; never kAuto
+  std::vector<CopyStats> copies() const;  // what came from where; empty without mirrors
   const std::vector<std::string>& notes()
       const;  // what the system refused and what was done instead, a line each
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "flexinfer/error.h"
 
@@ -32,6 +33,9 @@ struct EngineOptions {
   LockPolicy lock = LockPolicy::kBalanced;
   Preservation preserve = Preservation::kFlexible;
   uint64_t slot_bytes = 0;  // memory for reads in flight; 0: chosen from the budget
+  // Further copies of the model on other disks (of a split set the first files): what each of them reads is
+  // in proportion to its measured speed.
+  std::vector<std::string> mirrors;
 };
 
 struct SamplingOptions {

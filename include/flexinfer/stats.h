@@ -37,6 +37,13 @@ struct PlanSummary {
   std::vector<LayerPlan> layers;
 };
 
+// One copy of the model, among several.
+struct CopyStats {
+  std::string path;
+  uint64_t bytes_read = 0;
+  double bytes_per_second = 0;  // as measured of late; 0 before anything was read
+};
+
 // Times and bytes of a session since it was made.
 struct SessionStats {
   double load_seconds = 0;         // from opening the model to the first sweep

@@ -9,6 +9,7 @@
 #include "gguf/gguf_file.h"
 #include "runtime/engine_impl.h"
 #include "runtime/machine.h"
+#include "runtime/mirrors.h"
 #include "runtime/session_impl.h"
 #include "runtime/vocabulary_impl.h"
 
@@ -71,6 +72,11 @@ Result<Engine> Engine::open(const std::string& model_path, const EngineOptions& 
   FLEX_TRY(const GgufFile file, GgufFile::open(model_path));
   FLEX_TRY(impl->model, read_model(file));
   impl->paths = file.paths();
+  impl->n_files = static_cast<uint32_t>(impl->paths.size());
+  for (const std::string& mirror : options.mirrors) {
+    FLEX_TRY(const std::vector<std::string> paths, mirror_paths(file, mirror));
+    impl->paths.insert(impl->paths.end(), paths.begin(), paths.end());
+  }
   auto vocabulary = std::make_shared<Vocabulary::Impl>();
   FLEX_TRY(vocabulary->tokenizer, Tokenizer::create(file.metadata()));
   EngineOptions chosen = options;
@@ -78,6 +84,10 @@ Result<Engine> Engine::open(const std::string& model_path, const EngineOptions& 
   if (chosen.budget_bytes == 0) chosen.budget_bytes = default_budget();
   impl->inputs.program_bytes = estimate_program_bytes(file, impl->model, *vocabulary, chosen.n_threads);
   impl->inputs.profile = load_profile(impl->paths.front(), impl->kernels->name, chosen.n_threads);
+  for (const std::string& mirror : options.mirrors) {
+    DiskSpeed& disk = impl->inputs.profile.disk;
+    disk = together(disk, load_profile(mirror, impl->kernels->name, chosen.n_threads).disk);
+  }
   FLEX_TRY(impl->plan, plan_memory(impl->model, chosen, impl->inputs));
   const int64_t trained = impl->model.hyperparameters.context_length;
   if (impl->plan.options.context_length > trained) {

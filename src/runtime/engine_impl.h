@@ -14,7 +14,9 @@ namespace flexinfer {
 struct Engine::Impl {
   uint64_t opened_ns = 0;
   Model model;
-  std::vector<std::string> paths;  // the model's files, as Extent::file counts them
+  std::vector<std::string>
+      paths;             // the model's files, as Extent::file counts them, then those of its mirrors
+  uint32_t n_files = 0;  // of the model alone
   const KernelTable* kernels = nullptr;
   PlanInputs inputs;
   MemoryPlan plan;

@@ -121,6 +121,11 @@ ComputeSpeed load_compute_speed(std::string_view kernels, int n_threads) {
 
 }  // namespace
 
+DiskSpeed together(const DiskSpeed& a, const DiskSpeed& b) {
+  return {a.bytes_per_second + b.bytes_per_second, std::max(a.request_bytes, b.request_bytes),
+          a.depth + b.depth, std::min(a.source, b.source)};
+}
+
 ProductSpeed ComputeSpeed::product(GgmlType type) const {
   for (const ProductSpeed& product : products) {
     if (product.type == type) return product;

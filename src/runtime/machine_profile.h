@@ -22,6 +22,9 @@ struct DiskSpeed {
   SpeedSource source = SpeedSource::kAssumed;
 };
 
+// Two disks that are read at the same time, each in proportion to its speed; as certain as the less certain.
+DiskSpeed together(const DiskSpeed& a, const DiskSpeed& b);
+
 // Matrix products with weights of one type, all threads together.
 struct ProductSpeed {
   GgmlType type = GgmlType::kF32;

@@ -17,21 +17,37 @@ namespace {
 
 constexpr uint64_t kTellingBytes = 64 * kMiB;  // fewer say little about a disk's speed
 
-// Replaces an `io` of kAuto by what it has become.
-Result<std::unique_ptr<WeightSource>> make_source(const Engine::Impl& engine, std::span<const File> files,
-                                                  IoMode& io, std::vector<std::string>& notes) {
-  const WeightSchedule& schedule = engine.model.schedule;
-  const IoMode mode = engine.plan.options.io;
-  if (mode == IoMode::kMmap) return MappedSource::create(schedule, files);
-  const ResidencyPlan& plan = engine.plan.residency;
-  FLEX_TRY(auto reader, make_reader(mode, files, reader_depth(plan), &notes));
-  const bool is_ring = std::string_view(reader->name()) == kUringName;
-  if (io == IoMode::kAuto) io = is_ring ? IoMode::kUring : IoMode::kThreads;
-  const Lookahead lookahead = mode == IoMode::kSync ? Lookahead::kNone : Lookahead::kSweep;
-  return WeightStore::create(schedule, plan, files, std::move(reader), lookahead);
+// One reader over the files of all copies, and before it what spreads the reads over them.
+std::unique_ptr<MirrorReader> spread_reads(std::unique_ptr<AsyncReader> reader, const Engine::Impl& engine,
+                                           std::vector<std::string>& notes) {
+  const auto n_copies = static_cast<uint32_t>(engine.paths.size()) / engine.n_files;
+  const auto on_failure = [&notes](const Error& error) {
+    notes.push_back(fmt::format("reading another copy of the model instead: {}", error.message));
+  };
+  return std::make_unique<MirrorReader>(std::move(reader), engine.n_files, n_copies, on_failure);
 }
 
 }  // namespace
+
+// Replaces an `io` of kAuto by what it has become.
+Result<std::unique_ptr<WeightSource>> Session::Impl::make_source() {
+  const WeightSchedule& schedule = engine->model.schedule;
+  const IoMode mode = engine->plan.options.io;
+  if (mode == IoMode::kMmap) {
+    return MappedSource::create(schedule, std::span(files).first(engine->n_files));
+  }
+  const ResidencyPlan& plan = engine->plan.residency;
+  FLEX_TRY(auto reader, make_reader(mode, files, reader_depth(plan), &notes));
+  const bool is_ring = std::string_view(reader->name()) == kUringName;
+  if (io == IoMode::kAuto) io = is_ring ? IoMode::kUring : IoMode::kThreads;
+  if (files.size() > engine->n_files) {
+    auto spread = spread_reads(std::move(reader), *engine, notes);
+    mirrors = spread.get();
+    reader = std::move(spread);
+  }
+  const Lookahead lookahead = mode == IoMode::kSync ? Lookahead::kNone : Lookahead::kSweep;
+  return WeightStore::create(schedule, plan, files, std::move(reader), lookahead);
+}
 
 Result<std::unique_ptr<Session::Impl>> Session::Impl::create(std::shared_ptr<const Engine::Impl> engine) {
   const MemoryPlan& plan = engine->plan;
@@ -39,7 +55,7 @@ Result<std::unique_ptr<Session::Impl>> Session::Impl::create(std::shared_ptr<con
   FLEX_TRY(impl->files, open_files(engine->paths, plan.options.io, impl->notes));
   FLEX_TRY(impl->cache, KvCache::allocate(plan.cache));
   impl->io = plan.options.io;
-  FLEX_TRY(impl->weights, make_source(*engine, impl->files, impl->io, impl->notes));
+  FLEX_TRY(impl->weights, impl->make_source());
   impl->notes.insert(impl->notes.end(), impl->weights->notes().begin(), impl->weights->notes().end());
   const Compute compute{*engine->kernels, impl->pool};
   FLEX_TRY(impl->transformer,
@@ -126,7 +142,7 @@ void Session::Impl::learn_disk_speed(const Meter& meter) {
   if (corrects) stats.predicted_decode_tok_s = 1.0 / now.decode_seconds;
   stats.bound_decode_tok_s = 1.0 / now.bound_seconds;
   learned_disk = learned_disk || measured;
-  save_disk_speed(engine->paths.front(), profile.disk);
+  if (mirrors == nullptr) save_disk_speed(engine->paths.front(), profile.disk);
 }
 
 Result<std::span<const float>> Session::Impl::append(std::span<const Token> tokens, bool another_follows,
@@ -227,6 +243,15 @@ void Session::set_stop_token(std::stop_token stop) {
 }
 SessionStats Session::stats() const {
   return impl_->current_stats();
+}
+std::vector<CopyStats> Session::copies() const {
+  if (impl_->mirrors == nullptr) return {};
+  std::vector<CopyStats> copies;
+  for (const CopyRate& rate : impl_->mirrors->copies()) {
+    const std::string& path = impl_->engine->paths[copies.size() * impl_->engine->n_files];
+    copies.push_back({path, rate.bytes_read, rate.bytes_per_second});
+  }
+  return copies;
 }
 IoMode Session::io() const {
   return impl_->io;

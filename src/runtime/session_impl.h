@@ -8,6 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "io/file.h"
+#include "io/mirror_reader.h"
 #include "model/kv_cache.h"
 #include "model/transformer.h"
 #include "residency/weight_source.h"
@@ -38,6 +39,7 @@ struct Session::Impl {
   Result<GenerateResult> generate(const GenerateRequest& request,
                                   const std::function<void(const GenerateProgress&)>& on_progress,
                                   const std::function<void(double)>& on_prefill);
+  Result<std::unique_ptr<WeightSource>> make_source();
   SessionStats current_stats() const;
   void learn_disk_speed(const Meter& meter);
 
@@ -46,6 +48,7 @@ struct Session::Impl {
   IoMode io = IoMode::kAuto;  // what reads them, once there is something that does
   ThreadPool pool;
   KvCache cache;
+  const MirrorReader* mirrors = nullptr;  // where there are several copies; owned by `weights`
   std::unique_ptr<WeightSource> weights;
   std::unique_ptr<Transformer> transformer;
   int64_t n_tokens = 0;

@@ -92,7 +92,7 @@ std::string quantised(const TempDirectory& directory, const std::string& source,
 TEST(QuantizedPerplexity, DiffersFromTheReference) {
   const std::string source = kModels + "stories260K-f32.gguf";
   if (!std::filesystem::exists(source)) GTEST_SKIP() << source << " is not there";
-  const std::string text = read_bytes(FLEXINFER_SHARED "/text/tinystories-valid-30k.txt");
+  const std::string text = read_bytes(shared("text/tinystories-valid-30k.txt"));
   const auto references = reference_perplexities();
   const TempDirectory directory;
   for (const std::string type : {"F16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"}) {
