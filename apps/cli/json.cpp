@@ -11,6 +11,13 @@ Json to_json(const PlanSummary& plan) {
                       {"locked_bytes", layer.locked_bytes},
                       {"streamed_bytes", layer.streamed_bytes}});
   }
+  Json roles = Json::array();
+  for (const RolePlan& role : plan.roles) {
+    roles.push_back({{"layer", role.layer},
+                     {"role", role.role},
+                     {"locked_bytes", role.locked_bytes},
+                     {"streamed_bytes", role.total_bytes - role.locked_bytes}});
+  }
   return {{"model_bytes", plan.model_bytes},
           {"budget_bytes", plan.budget_bytes},
           {"minimum_budget_bytes", plan.minimum_budget_bytes},
@@ -29,7 +36,8 @@ Json to_json(const PlanSummary& plan) {
           {"bound_decode_tok_s", plan.bound_decode_tok_s},
           {"predicted_first_token_seconds", plan.predicted_first_token_seconds},
           {"profile_measured", plan.profile_measured},
-          {"layers", std::move(layers)}};
+          {"layers", std::move(layers)},
+          {"roles", std::move(roles)}};
 }
 
 Json to_json(const SessionStats& stats, const PlanSummary& plan) {

@@ -85,6 +85,17 @@ std::string head_text(const std::string& path, const PlanSummary& plan) {
       plan.context_reduced ? " (reduced to fit the budget)" : "", plan.batch);
 }
 
+constexpr std::string_view kEmbedding = "token_embedding";
+
+bool is_head(const PlanSummary& plan, int layer) {
+  return layer == plan.layers.back().layer;
+}
+
+std::string share_text(uint64_t part, uint64_t whole) {
+  if (part == whole) return "all";
+  return format_percent(static_cast<double>(part) / static_cast<double>(whole));
+}
+
 std::string memory_text(const PlanSummary& plan) {
   Table table({"where the budget goes", "bytes", "share"});
   uint64_t unused = plan.budget_bytes;
@@ -104,24 +115,59 @@ std::string memory_text(const PlanSummary& plan) {
   return table.text();
 }
 
+// The roles of the layers' matrices, in the order of use.
+std::vector<std::string> layer_roles(const PlanSummary& plan) {
+  std::vector<std::string> names;
+  for (const RolePlan& role : plan.roles) {
+    const bool in_layer = !is_head(plan, role.layer) && role.role != kEmbedding;
+    if (in_layer && std::ranges::find(names, role.role) == names.end()) names.push_back(role.role);
+  }
+  return names;
+}
+
+// What of each role stays in a layer, as cells of a table: "all", "38 %", "-" where the layer has no such.
+std::vector<std::string> role_cells(const PlanSummary& plan, int layer,
+                                    const std::vector<std::string>& names) {
+  std::vector<std::string> cells;
+  for (const std::string& name : names) {
+    const auto role = std::ranges::find_if(plan.roles, [&](const RolePlan& candidate) {
+      return candidate.layer == layer && candidate.role == name;
+    });
+    cells.push_back(role == plan.roles.end() ? "-" : share_text(role->locked_bytes, role->total_bytes));
+  }
+  return cells;
+}
+
 // Layers that are treated alike stand in one row, unless all are wanted.
 std::string layers_text(const PlanSummary& plan, bool all) {
-  Table table({"layer", "stays", "streams"});
-  const auto& layers = plan.layers;
-  const auto alike = [](const LayerPlan& a, const LayerPlan& b) {
-    return a.locked_bytes == b.locked_bytes && a.streamed_bytes == b.streamed_bytes;
+  const std::vector<std::string> names = layer_roles(plan);
+  std::vector<std::string> header = {"layer", "stays", "streams"};
+  for (const std::string& name : names)
+    header.push_back(name.substr(name.find('_') + 1));  // "attention_q", "ffn_up": without the first part
+  Table table(std::move(header));
+  const auto cells_of = [&](const LayerPlan& layer) {
+    std::vector<std::string> cells = {format_bytes(layer.locked_bytes), format_bytes(layer.streamed_bytes)};
+    if (is_head(plan, layer.layer)) return cells;
+    const std::vector<std::string> roles = role_cells(plan, layer.layer, names);
+    cells.insert(cells.end(), roles.begin(), roles.end());
+    return cells;
   };
+  const auto& layers = plan.layers;
   for (size_t first = 0; first < layers.size();) {
-    const bool is_head = first + 1 == layers.size();
+    std::vector<std::string> row = cells_of(layers[first]);
     size_t next = first + 1;
-    while (!all && next + 1 < layers.size() && alike(layers[first], layers[next]))
+    while (!all && next + 1 < layers.size() && cells_of(layers[next]) == row)
       ++next;
-    const std::string name = is_head ? "output head"
-                             : next == first + 1
-                                 ? fmt::format("{}", layers[first].layer)
-                                 : fmt::format("{} to {}", layers[first].layer, layers[next - 1].layer);
-    table.add({name, format_bytes(layers[first].locked_bytes), format_bytes(layers[first].streamed_bytes)});
+    const bool head = is_head(plan, layers[first].layer);
+    row.insert(row.begin(), head ? "output head"
+                            : next == first + 1
+                                ? fmt::format("{}", layers[first].layer)
+                                : fmt::format("{} to {}", layers[first].layer, layers[next - 1].layer));
+    table.add(std::move(row));
     first = next;
+  }
+  for (const RolePlan& role : plan.roles) {
+    if (role.role == kEmbedding) table.add({"embedding", format_bytes(role.locked_bytes), "by row"});
   }
   return table.text();
 }

@@ -7,6 +7,14 @@
 
 namespace flexinfer {
 
+// The matrices of one layer that do the same: "attention_q", "ffn_gate", "output_head" ...
+struct RolePlan {
+  int layer = 0;  // as in LayerPlan; the embedding's is 0
+  std::string role;
+  uint64_t total_bytes = 0;
+  uint64_t locked_bytes = 0;
+};
+
 struct LayerPlan {
   int layer = 0;  // the output head is the last one
   uint64_t locked_bytes = 0;
@@ -35,6 +43,7 @@ struct PlanSummary {
   double predicted_first_token_seconds = 0;
   bool profile_measured = false;  // whether the machine's speeds were measured or are assumptions
   std::vector<LayerPlan> layers;
+  std::vector<RolePlan> roles;  // of all layers, in the order of use; an embedding of its own is the last
 };
 
 // One copy of the model, among several.

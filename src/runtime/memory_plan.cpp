@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "runtime/forecast.h"
+#include "runtime/role_plan.h"
 
 namespace flexinfer {
 namespace {
@@ -211,6 +212,7 @@ PlanSummary summarise(const Model& model, const EngineOptions& options, const Pl
   summary.context_reduced = fixed.context_reduced;
   foretell(model, residency, options.io, inputs.profile, summary);
   summarise_layers(model, residency, summary);
+  summary.roles = role_plans(model.schedule, residency);
   return summary;
 }
 
