@@ -24,7 +24,7 @@ struct EngineOptions {
   uint64_t budget_bytes = 0;  // all memory of the process; 0: what is free on this machine or in this cgroup
   int64_t context_length =
       0;  // positions of the KV cache; 0: the model's, at most 4096, at most a quarter of the budget
-  int n_threads = 0;  // compute threads; 0: the processors available to the process
+  int n_threads = 0;  // compute threads; 0: the cores available to the process
   int64_t batch = 0;  // prompt tokens per sweep; 0: as many as save time, within what the budget allows
   bool logits_everywhere =
       false;  // whether logits of every position of a batch are wanted (needs memory for them)

@@ -1,10 +1,6 @@
 #include "base/thread_pool.h"
 
-#include <sched.h>
-
 #include <algorithm>
-#include <fstream>
-#include <string>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -16,6 +12,9 @@ namespace {
 // Long enough to bridge the gap between two regions of a forward pass, short enough not to burn a core that
 // waits for the disk.
 constexpr int kSpins = 4000;
+
+// A worker takes its share in so many steps: what is left of it others can help with.
+constexpr int64_t kStepsOfAShare = 8;
 
 void cpu_relax() {
 #if defined(__x86_64__)
@@ -37,26 +36,6 @@ T wait_for_change(const std::atomic<T>& value, T old) {
   return value.load(std::memory_order_acquire);
 }
 
-// Processors granted by the cgroup's cpu quota (version 2, then 1), or 0 where there is none.
-int quota_processors() {
-  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2) {
-    std::string quota;
-    double period = 0;
-    if (v2 >> quota >> period && quota != "max" && period > 0) {
-      return std::max(1, static_cast<int>(std::stod(quota) / period + 0.5));
-    }
-    return 0;
-  }
-  std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-  std::ifstream period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  double quota = 0;
-  double period = 0;
-  if (quota_file >> quota && period_file >> period && quota > 0 && period > 0) {
-    return std::max(1, static_cast<int>(quota / period + 0.5));
-  }
-  return 0;
-}
-
 }  // namespace
 
 Range static_range(int64_t n, int index, int count, int64_t grain) {
@@ -66,16 +45,8 @@ Range static_range(int64_t n, int index, int count, int64_t grain) {
   return {std::min(begin, n), std::min(end, n)};
 }
 
-int available_processors() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  int count = static_cast<int>(std::thread::hardware_concurrency());
-  if (::sched_getaffinity(0, sizeof(set), &set) == 0) count = CPU_COUNT(&set);
-  if (const int quota = quota_processors(); quota > 0) count = std::min(count, quota);
-  return std::max(1, count);
-}
-
-ThreadPool::ThreadPool(int n_threads) : n_threads_(std::max(1, n_threads)) {
+ThreadPool::ThreadPool(int n_threads)
+    : n_threads_(std::max(1, n_threads)), shares_(static_cast<size_t>(n_threads_)) {
   threads_.reserve(static_cast<size_t>(n_threads_ - 1));
   for (int worker = 1; worker < n_threads_; ++worker) {
     threads_.emplace_back([this, worker] { worker_loop(worker); });
@@ -104,10 +75,26 @@ void ThreadPool::run(FunctionRef<void(int, int)> fn) {
     left = wait_for_change(pending_, left);
 }
 
-void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t, int64_t)> fn) {
+void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int, int64_t, int64_t)> fn) {
+  if (n <= grain || n_threads_ == 1) {
+    if (n > 0) fn(0, 0, n);
+    return;
+  }
+  for (int worker = 0; worker < n_threads_; ++worker) {
+    const Range range = static_range(n, worker, n_threads_, grain);
+    Share& share = shares_[static_cast<size_t>(worker)];
+    share.next.store(range.begin, std::memory_order_relaxed);
+    share.end = range.end;
+    share.step = (range.end - range.begin + kStepsOfAShare * grain - 1) / (kStepsOfAShare * grain) * grain;
+  }
   run([&](int worker, int n_workers) {
-    const Range range = static_range(n, worker, n_workers, grain);
-    if (range.begin < range.end) fn(range.begin, range.end);
+    for (int i = 0; i < n_workers; ++i) {
+      Share& share = shares_[static_cast<size_t>((worker + i) % n_workers)];
+      while (share.next.load(std::memory_order_relaxed) < share.end) {
+        const int64_t begin = share.next.fetch_add(share.step, std::memory_order_relaxed);
+        if (begin < share.end) fn(worker, begin, std::min(begin + share.step, share.end));
+      }
+    }
   });
 }
 

@@ -18,9 +18,6 @@ struct Range {
 };
 Range static_range(int64_t n, int index, int count, int64_t grain = 1);
 
-// The processors this process may use (affinity mask, cgroup cpu quota), at least 1.
-int available_processors();
-
 // `run` is called from one thread at a time, the owner; it takes part as worker 0. Idle workers spin for some
 // microseconds, then sleep in the kernel, so a busy neighbour on a core costs its share and no more. Regions
 // must not nest. `fn` must not throw. Destruction joins the workers.
@@ -36,10 +33,19 @@ class ThreadPool {
   // Calls fn(worker, size()) on every worker at once and returns when all are done.
   void run(FunctionRef<void(int worker, int n_workers)> fn);
 
-  // Splits [0, n) over the workers by static_range and calls fn(begin, end) for each part that is not empty.
-  void parallel_for(int64_t n, int64_t grain, FunctionRef<void(int64_t begin, int64_t end)> fn);
+  // Calls fn(worker, begin, end) for parts of [0, n) that cover it once; borders fall on multiples of
+  // `grain`. Each worker goes through its static_range in steps and then helps others with the rest of
+  // theirs: a worker whose core is taken by another process does not hold up the region for its whole share.
+  // n <= grain is done by the caller alone.
+  void parallel_for(int64_t n, int64_t grain, FunctionRef<void(int worker, int64_t begin, int64_t end)> fn);
 
  private:
+  struct alignas(64) Share {  // a cache line each: workers count up their own
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+    int64_t step = 0;
+  };
+
   void worker_loop(int worker);
 
   const int n_threads_;
@@ -47,6 +53,7 @@ class ThreadPool {
   std::atomic<uint32_t> generation_{0};                // raised once a region; workers wait on it
   std::atomic<int> pending_{0};                        // workers that have not finished the region
   std::atomic<bool> stopping_{false};
+  std::vector<Share> shares_;  // of the loop that runs; one a worker
   std::vector<std::thread> threads_;
 };
 

@@ -100,6 +100,24 @@ struct Group {
   }
 };
 
+// Blocks that tokens of a batch see.
+struct BlockRange {
+  int64_t first;
+  int64_t count;
+};
+
+// A partial for each query and block of a batch.
+struct BlockPartials {
+  float* memory;
+  const AttentionShape& shape;
+  BlockRange blocks;
+
+  Partial at(const Query& query, int64_t block) const {
+    const int64_t index = (query.token * shape.n_heads + query.head) * blocks.count + block - blocks.first;
+    return {memory + index * Partial::floats(shape.head_dim), shape.head_dim};
+  }
+};
+
 class Attention {
  public:
   Attention(const Compute& compute, const AttentionShape& shape, std::span<const float> sinks,
@@ -126,9 +144,23 @@ class Attention {
  private:
   template <class Fn>
   void for_each_run(int64_t group, Fn fn) const;
+  void attend_group(int64_t index, float* scratch) const;
+  void merge_group(int64_t index, const BlockPartials& partials) const;
   void attend_block(const Group& group, int64_t block, float* scores, const Partial* partials) const;
   void weigh(const Group& group, const Visible* visible, float* scores, const Partial* partials) const;
   void finish(const Query& query, const Partial& partial) const;
+  BlockRange blocks() const {
+    const auto [least, most] = std::minmax_element(places_.positions.begin(), places_.positions.end());
+    const int64_t first = first_seen(*least) / kAttentionBlock;
+    return {first, *most / kAttentionBlock + 1 - first};
+  }
+  int64_t n_seen() const {  // positions from the first that any token sees to the last
+    const auto [least, most] = std::minmax_element(places_.positions.begin(), places_.positions.end());
+    return *most + 1 - first_seen(*least);
+  }
+  int64_t elements_of_group(int64_t n_positions) const {
+    return groups_.heads * std::min(groups_.tokens, queries_.n_rows) * n_positions * shape_.head_dim;
+  }
   int64_t first_seen(int64_t position) const {
     return shape_.window == 0 ? 0 : std::max<int64_t>(0, position + 1 - shape_.window);
   }
@@ -223,70 +255,72 @@ void Attention::finish(const Query& query, const Partial& partial) const {
   partial.finish(compute_.kernels, sink, out_.row(query.token) + query.head * shape_.head_dim);
 }
 
-// Each group from its first block to its last on one thread.
-void Attention::whole_groups() const {
-  compute_.pool.run([&](int worker, int n_workers) {
-    float* scores = worker_scratch(worker);
-    Partial so_far[kGroupQueries];
-    Partial next[kGroupQueries];
-    float* memory = scores + kGroupQueries * kAttentionBlock;
-    for (int64_t i = 0; i < kGroupQueries; ++i) {
-      so_far[i] = {memory + 2 * i * Partial::floats(shape_.head_dim), shape_.head_dim};
-      next[i] = {memory + (2 * i + 1) * Partial::floats(shape_.head_dim), shape_.head_dim};
+// One group from its first block to its last.
+void Attention::attend_group(int64_t index, float* scratch) const {
+  Partial so_far[kGroupQueries];
+  Partial next[kGroupQueries];
+  float* memory = scratch + kGroupQueries * kAttentionBlock;
+  for (int64_t i = 0; i < kGroupQueries; ++i) {
+    so_far[i] = {memory + 2 * i * Partial::floats(shape_.head_dim), shape_.head_dim};
+    next[i] = {memory + (2 * i + 1) * Partial::floats(shape_.head_dim), shape_.head_dim};
+  }
+  for_each_run(index, [&](const Group& group) {
+    const int64_t first = group.first_block();
+    attend_block(group, first, scratch, so_far);
+    for (int64_t block = first + 1; block < group.end_block(); ++block) {
+      attend_block(group, block, scratch, next);
+      for (int64_t i = 0; i < group.size; ++i)
+        so_far[i].merge(compute_.kernels, next[i]);
     }
-    const Range range = static_range(groups_.count, worker, n_workers);
-    for (int64_t index = range.begin; index < range.end; ++index) {
-      for_each_run(index, [&](const Group& group) {
-        const int64_t first = group.first_block();
-        attend_block(group, first, scores, so_far);
-        for (int64_t block = first + 1; block < group.end_block(); ++block) {
-          attend_block(group, block, scores, next);
-          for (int64_t i = 0; i < group.size; ++i)
-            so_far[i].merge(compute_.kernels, next[i]);
-        }
-        for (int64_t i = 0; i < group.size; ++i)
-          finish(group.members[i], so_far[i]);
-      });
+    for (int64_t i = 0; i < group.size; ++i)
+      finish(group.members[i], so_far[i]);
+  });
+}
+
+void Attention::whole_groups() const {
+  const int64_t elements = elements_of_group(n_seen());
+  compute_.split_among_workers(groups_.count, elements, [&](int worker, int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; ++index)
+      attend_group(index, worker_scratch(worker));
+  });
+}
+
+// The partials of a group's blocks, which several threads have computed, to one.
+void Attention::merge_group(int64_t index, const BlockPartials& partials) const {
+  for_each_run(index, [&](const Group& group) {
+    for (int64_t i = 0; i < group.size; ++i) {
+      const Query& query = group.members[i];
+      const Partial so_far = partials.at(query, group.first_block());
+      for (int64_t block = group.first_block() + 1; block < group.end_block(); ++block)
+        so_far.merge(compute_.kernels, partials.at(query, block));
+      finish(query, so_far);
     }
   });
 }
 
 // The blocks of each group shared out among the threads, then merged.
 void Attention::shared_blocks() const {
-  float* partials = worker_scratch(compute_.pool.size());
-  const auto [least, most] = std::minmax_element(places_.positions.begin(), places_.positions.end());
-  const int64_t first_block = first_seen(*least) / kAttentionBlock;
-  const int64_t n_blocks = *most / kAttentionBlock + 1 - first_block;
-  auto partial = [&](const Query& query, int64_t block) {
-    const int64_t index = (query.token * shape_.n_heads + query.head) * n_blocks + block - first_block;
-    return Partial(partials + index * Partial::floats(shape_.head_dim), shape_.head_dim);
-  };
-  compute_.pool.run([&](int worker, int n_workers) {
-    const Range range = static_range(groups_.count * n_blocks, worker, n_workers);
-    for (int64_t index = range.begin; index < range.end; ++index) {
-      for_each_run(index / n_blocks, [&](const Group& group) {
-        const int64_t block = first_block + index % n_blocks;
-        if (block < group.first_block() || block >= group.end_block()) return;
-        Partial of_block[kGroupQueries];
-        for (int64_t i = 0; i < group.size; ++i)
-          of_block[i] = partial(group.members[i], block);
-        attend_block(group, block, worker_scratch(worker), of_block);
-      });
-    }
-  });
-  compute_.split(groups_.count, [&](int64_t begin, int64_t end) {
-    for (int64_t index = begin; index < end; ++index) {
-      for_each_run(index, [&](const Group& group) {
-        for (int64_t i = 0; i < group.size; ++i) {
-          const Query& query = group.members[i];
-          const Partial so_far = partial(query, group.first_block());
-          for (int64_t block = group.first_block() + 1; block < group.end_block(); ++block)
-            so_far.merge(compute_.kernels, partial(query, block));
-          finish(query, so_far);
-        }
-      });
-    }
-  });
+  const BlockRange range = blocks();
+  const BlockPartials partials{worker_scratch(compute_.pool.size()), shape_, range};
+  const int64_t elements = elements_of_group(kAttentionBlock);
+  compute_.split_among_workers(groups_.count * range.count, elements,
+                               [&](int worker, int64_t begin, int64_t end) {
+                                 for (int64_t index = begin; index < end; ++index) {
+                                   const int64_t block = range.first + index % range.count;
+                                   for_each_run(index / range.count, [&](const Group& group) {
+                                     if (block < group.first_block() || block >= group.end_block()) return;
+                                     Partial of_block[kGroupQueries];
+                                     for (int64_t i = 0; i < group.size; ++i)
+                                       of_block[i] = partials.at(group.members[i], block);
+                                     attend_block(group, block, worker_scratch(worker), of_block);
+                                   });
+                                 }
+                               });
+  compute_.split(groups_.count, kGroupQueries * range.count * shape_.head_dim,
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t index = begin; index < end; ++index)
+                     merge_group(index, partials);
+                 });
 }
 
 }  // namespace
@@ -309,7 +343,7 @@ int64_t cache_capacity(int64_t window, int64_t n_tokens, int64_t context_length)
 void store_cache(const Compute& compute, const AttentionShape& shape, const TokenPlaces& places,
                  const Rows& keys, const Rows& values, const CacheLayer& cache) {
   const CacheStoreFn store = compute.kernels.cache_store[static_cast<size_t>(cache.type)];
-  compute.split(keys.n_rows, [&](int64_t begin, int64_t end) {
+  compute.split(keys.n_rows, 2 * keys.cols, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const auto token = static_cast<size_t>(t);
       const int64_t position = places.positions[token];

@@ -1,6 +1,7 @@
 // What an operation computes with: the kernels of this processor and the threads of this run.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/function_ref.h"
@@ -14,14 +15,25 @@ struct Compute {
   const KernelTable& kernels;
   ThreadPool& pool;
 
-  // Calls fn(begin, end) over [0, n) split among the threads; a single item is not worth waking them for.
-  void split(int64_t n, FunctionRef<void(int64_t begin, int64_t end)> fn) const {
-    if (n == 1) {
-      fn(0, 1);
-    } else {
-      pool.parallel_for(n, 1, fn);
-    }
+  // Calls fn(begin, end) for parts of [0, n), multiples of `grain` long, that the threads share out. An item
+  // is work on so many elements: where all of them together are not worth waking a thread for, it is one
+  // part.
+  void split(int64_t n, int64_t elements_each, FunctionRef<void(int64_t begin, int64_t end)> fn,
+             int64_t grain = 1) const {
+    split_among_workers(
+        n, elements_each, [&](int, int64_t begin, int64_t end) { fn(begin, end); }, grain);
   }
+
+  // The same, for what needs memory of its own on each thread: `worker` is below pool.size().
+  void split_among_workers(int64_t n, int64_t elements_each,
+                           FunctionRef<void(int worker, int64_t begin, int64_t end)> fn,
+                           int64_t grain = 1) const {
+    const bool worth_waking = elements_each > kWorthWaking / std::max<int64_t>(n, 1);
+    pool.parallel_for(n, worth_waking ? grain : n, fn);
+  }
+
+ private:
+  static constexpr int64_t kWorthWaking = 32768;  // elements: some microseconds of one thread
 };
 
 // Rows of f32 activations, `stride` floats apart; every row starts on a 64-byte border.

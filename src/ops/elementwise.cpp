@@ -9,7 +9,7 @@ namespace {
 // fn(t) for every row, split among the threads.
 template <class Fn>
 void for_each_row(const Compute& compute, const Rows& rows, Fn fn) {
-  compute.split(rows.n_rows, [&](int64_t begin, int64_t end) {
+  compute.split(rows.n_rows, rows.cols, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t)
       fn(t);
   });

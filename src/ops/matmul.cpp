@@ -22,7 +22,7 @@ const std::byte* MatmulInput::operand(ActivationKind kind) {
   if (kind == ActivationKind::kF32) return reinterpret_cast<const std::byte*>(rows_.data);
   if (!quantised_) {
     const auto cols = static_cast<size_t>(rows_.cols);
-    compute_.split(rows_.n_rows, [&](int64_t begin, int64_t end) {
+    compute_.split(rows_.n_rows, rows_.cols, [&](int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; ++t) {
         std::byte* row = scratch_ + static_cast<size_t>(t) * q8_row_bytes(cols);
         compute_.kernels.quantise_row(rows_.row(t), rows_.cols, q8_row_at(row, cols));
@@ -45,13 +45,14 @@ void MatmulInput::multiply(GgmlType type, const std::byte* weights, size_t row_b
                                                        : q8_row_bytes(static_cast<size_t>(rows_.cols));
   args.n_tokens = rows_.n_rows;
   args.out_stride = out.stride;
-  compute_.pool.parallel_for(n_rows, kRowGrain, [&](int64_t begin, int64_t end) {
+  auto multiply_rows = [&](int64_t begin, int64_t end) {
     MatmulArgs part = args;
     part.weights = weights + static_cast<size_t>(begin) * row_bytes;
     part.n_rows = end - begin;
     part.out = out.data + begin;
     kernel(part);
-  });
+  };
+  compute_.split(n_rows, rows_.cols * rows_.n_rows, multiply_rows, kRowGrain);
 }
 
 }  // namespace flexinfer

@@ -7,6 +7,8 @@
 namespace flexinfer {
 namespace {
 
+constexpr int64_t kElementsPerAngle = 128;  // a sine and a cosine in double take as long as so many elements
+
 // The pair, as a real number, that turns `turns` times within the original context.
 double pair_of_turns(const RopeParameters& parameters, double turns) {
   const auto context = static_cast<double>(parameters.yarn.original_context_length);
@@ -53,7 +55,8 @@ std::vector<double> rope_frequencies(const RopeParameters& parameters, std::span
 
 void rope_angles(const Compute& compute, std::span<const double> frequencies, double magnitude,
                  std::span<const int32_t> positions, const Rows& cosines, const Rows& sines) {
-  compute.split(static_cast<int64_t>(positions.size()), [&](int64_t begin, int64_t end) {
+  const auto elements = kElementsPerAngle * static_cast<int64_t>(frequencies.size());
+  compute.split(static_cast<int64_t>(positions.size()), elements, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       for (size_t i = 0; i < frequencies.size(); ++i) {
         const double angle = positions[static_cast<size_t>(t)] * frequencies[i];
@@ -68,7 +71,7 @@ void apply_rope(const Compute& compute, RopePairs pairs, const Rows& cosines, co
                 int64_t n_pairs, int64_t head_dim, const Rows& heads) {
   const auto rotate =
       pairs == RopePairs::kAdjacent ? compute.kernels.rope_adjacent : compute.kernels.rope_halves;
-  compute.split(heads.n_rows, [&](int64_t begin, int64_t end) {
+  compute.split(heads.n_rows, heads.cols, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       for (int64_t offset = 0; offset < heads.cols; offset += head_dim)
         rotate(heads.row(t) + offset, cosines.row(t), sines.row(t), n_pairs);

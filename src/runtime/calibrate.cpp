@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/bytes.h"
+#include "base/processors.h"
 #include "base/thread_pool.h"
 #include "flexinfer/tools.h"
 #include "gguf/gguf_file.h"
@@ -85,7 +86,7 @@ Result<Calibration> calibrate_machine(const CalibrationOptions& options,
   FLEX_TRY(const KernelTable* kernels, choose_kernels());
   const uint64_t memory_bytes =
       align_down(std::min(kMostMemory, memory_state().available_bytes / kMemoryShare), kPageBytes);
-  ThreadPool pool(options.n_threads > 0 ? options.n_threads : available_processors());
+  ThreadPool pool(options.n_threads > 0 ? options.n_threads : available_cores());
   const double compute_share = with_disk ? 1 - kDiskShare : 1;
   FLEX_TRY(const ComputeSpeed compute,
            calibrate_compute({*kernels, pool}, with_disk ? matrix_types(*model) : computable_types(),

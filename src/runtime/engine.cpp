@@ -5,7 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
-#include "base/thread_pool.h"
+#include "base/processors.h"
 #include "gguf/gguf_file.h"
 #include "runtime/engine_impl.h"
 #include "runtime/machine.h"
@@ -80,7 +80,7 @@ Result<Engine> Engine::open(const std::string& model_path, const EngineOptions& 
   auto vocabulary = std::make_shared<Vocabulary::Impl>();
   FLEX_TRY(vocabulary->tokenizer, Tokenizer::create(file.metadata()));
   EngineOptions chosen = options;
-  if (chosen.n_threads == 0) chosen.n_threads = available_processors();
+  if (chosen.n_threads == 0) chosen.n_threads = available_cores();
   if (chosen.budget_bytes == 0) chosen.budget_bytes = default_budget();
   impl->inputs.program_bytes = estimate_program_bytes(file, impl->model, *vocabulary, chosen.n_threads);
   impl->inputs.profile = load_profile(impl->paths.front(), impl->kernels->name, chosen.n_threads);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "base/thread_pool.h"
+#include "base/processors.h"
 #include "flexinfer/tools.h"
 #include "gguf/gguf_file.h"
 #include "kernels/kernel_table.h"
@@ -77,7 +77,7 @@ Result<ModelInfo> inspect_model(const std::string& path) {
 MachineInfo describe_machine() {
   MachineInfo info;
   info.cpu = cpu_name();
-  info.n_threads = available_processors();
+  info.n_threads = available_cores();
   info.memory_bytes = memory_state().total_bytes;
   const auto kernels = choose_kernels();
   info.kernels = kernels ? (*kernels)->name : "unknown";

@@ -8,6 +8,8 @@
 #include <optional>
 #include <sstream>
 
+#include "base/cgroup.h"
+
 namespace flexinfer {
 namespace {
 
@@ -35,15 +37,13 @@ std::optional<uint64_t> read_number(const std::filesystem::path& path) {
 
 // How one version of cgroups names things.
 struct CgroupNames {
-  const char* folder;
   const char* limit;
   const char* usage;
   const char*
       idle_cache;  // of memory.stat: cached pages of files that the kernel gives back before anything else
 };
-constexpr CgroupNames kCgroup1 = {"sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
-                                  "total_inactive_file "};
-constexpr CgroupNames kCgroup2 = {"sys/fs/cgroup", "memory.max", "memory.current", "inactive_file "};
+constexpr CgroupNames kCgroup1 = {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "};
+constexpr CgroupNames kCgroup2 = {"memory.max", "memory.current", "inactive_file "};
 
 // Limit and use of one cgroup folder.
 void tighten(const std::filesystem::path& folder, const CgroupNames& names, MemoryState& state) {
@@ -53,18 +53,6 @@ void tighten(const std::filesystem::path& folder, const CgroupNames& names, Memo
   const uint64_t held = usage - std::min(usage, listed_value(folder / "memory.stat", names.idle_cache));
   state.total_bytes = std::min(state.total_bytes, *limit);
   state.available_bytes = std::min(state.available_bytes, *limit - std::min(*limit, held));
-}
-
-// A cgroup's limit binds all below it: every folder from the process's own up to the root counts.
-void tighten_to_cgroup(const std::filesystem::path& root, const CgroupNames& names, std::string_view group,
-                       MemoryState& state) {
-  const std::filesystem::path top = root / names.folder;
-  tighten(top, names, state);
-  std::filesystem::path folder = top;
-  for (const std::filesystem::path& part : std::filesystem::path(group).relative_path()) {
-    folder /= part;
-    tighten(folder, names, state);
-  }
 }
 
 }  // namespace
@@ -80,20 +68,8 @@ uint64_t peak_resident_bytes() {
 MemoryState memory_state(const std::filesystem::path& root) {
   const std::filesystem::path memory = root / "proc/meminfo";
   MemoryState state{proc_value(memory, "MemTotal:"), proc_value(memory, "MemAvailable:")};
-  std::ifstream groups(root / "proc/self/cgroup");
-  std::string line;
-  while (std::getline(groups, line)) {  // "4:memory:/path" in version 1, "0::/path" in version 2
-    const size_t first = line.find(':');
-    const size_t second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const std::string group = line.substr(second + 1);
-    if (controllers == "memory") {
-      tighten_to_cgroup(root, kCgroup1, group, state);
-    } else if (controllers.empty()) {
-      tighten_to_cgroup(root, kCgroup2, group, state);
-    }
-  }
+  for (const CgroupFolder& folder : cgroup_folders("memory", root))
+    tighten(folder.path, folder.version == 1 ? kCgroup1 : kCgroup2, state);
   return state;
 }
 

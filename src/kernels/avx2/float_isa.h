@@ -110,6 +110,15 @@ struct FloatIsa {
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
   }
 
+  static void sums_of_lanes(const Float (&x)[4], float* out) {
+    const __m256 first = _mm256_unpacklo_ps(x[0], x[1]) + _mm256_unpackhi_ps(x[0], x[1]);
+    const __m256 second = _mm256_unpacklo_ps(x[2], x[3]) + _mm256_unpackhi_ps(x[2], x[3]);
+    const __m256d even = _mm256_unpacklo_pd(_mm256_castps_pd(first), _mm256_castps_pd(second));
+    const __m256d odd = _mm256_unpackhi_pd(_mm256_castps_pd(first), _mm256_castps_pd(second));
+    const __m256 sums = _mm256_castpd_ps(even) + _mm256_castpd_ps(odd);
+    _mm_storeu_ps(out, _mm256_castps256_ps128(sums) + _mm256_extractf128_ps(sums, 1));
+  }
+
   // Compared as bits.
   static float greatest_magnitude(const Float (&x)[4]) {
     const __m256i no_sign = _mm256_set1_epi32(0x7fffffff);

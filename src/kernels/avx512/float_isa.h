@@ -85,6 +85,16 @@ struct FloatIsa {
   static double sum_of_lanes(Double x) { return _mm512_reduce_add_pd(x); }
   static float greatest_lane(Float x) { return _mm512_reduce_max_ps(x); }
 
+  static void sums_of_lanes(const Float (&x)[4], float* out) {
+    const __m512 first = _mm512_unpacklo_ps(x[0], x[1]) + _mm512_unpackhi_ps(x[0], x[1]);
+    const __m512 second = _mm512_unpacklo_ps(x[2], x[3]) + _mm512_unpackhi_ps(x[2], x[3]);
+    const __m512d even = _mm512_unpacklo_pd(_mm512_castps_pd(first), _mm512_castps_pd(second));
+    const __m512d odd = _mm512_unpackhi_pd(_mm512_castps_pd(first), _mm512_castps_pd(second));
+    const __m512 sums = _mm512_castpd_ps(even) + _mm512_castpd_ps(odd);
+    const __m256 half = _mm512_castps512_ps256(sums) + _mm512_extractf32x8_ps(sums, 1);
+    _mm_storeu_ps(out, _mm256_castps256_ps128(half) + _mm256_extractf128_ps(half, 1));
+  }
+
   // Compared as bits.
   static float greatest_magnitude(const Float (&x)[2]) {
     const __m512i greatest =

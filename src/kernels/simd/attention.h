@@ -54,8 +54,13 @@ void score_tile(const float* const* queries, const std::byte* keys, int64_t head
     }
   });
   for (int q = 0; q < n_queries; q++) {
+    Float of_query[kPositionTile] = {};
     for (int p = 0; p < n_positions; p++)
-      scores[q * kAttentionBlock + p] = Isa::sum_of_lanes(sums[p][q]);
+      of_query[p] = sums[p][q];
+    float folded[kPositionTile];
+    Isa::sums_of_lanes(of_query, folded);
+    for (int p = 0; p < n_positions; p++)
+      scores[q * kAttentionBlock + p] = folded[p];
   }
 }
 

@@ -31,6 +31,7 @@
 //   low_half           the first half of a Float as doubles
 //   high_half
 //   sum_of_lanes       of a Float or a Double, in pairs
+//   sums_of_lanes      of four Floats, to four floats; the sum of one does not depend on the others
 //   greatest_lane
 // and on blocks of 32 elements in 32 / kLanes vectors
 //   greatest_magnitude a NaN is the greatest of all

@@ -41,11 +41,6 @@ TEST(StaticRange, HoldsForTheRowsOfTheLargestTensors) {
   EXPECT_EQ(static_range(n, 63, 64, 4).end, n);
 }
 
-TEST(AvailableProcessors, AreAtLeastOneAndNoMoreThanThereAre) {
-  EXPECT_GE(available_processors(), 1);
-  EXPECT_LE(available_processors(), static_cast<int>(std::thread::hardware_concurrency()));
-}
-
 TEST(ThreadPool, HasAtLeastTheOwnerAsAWorker) {
   EXPECT_EQ(ThreadPool(0).size(), 1);
   EXPECT_EQ(ThreadPool(-3).size(), 1);
@@ -100,18 +95,53 @@ TEST(ThreadPool, WaitsForAWorkerThatIsLate) {
   EXPECT_EQ(finished, 3);
 }
 
-TEST(ThreadPool, SplitsALoopWithoutGapsOrEmptyParts) {
-  ThreadPool pool(4);
-  for (const int64_t n : {0, 1, 3, 4, 5, 1000}) {
-    std::vector<int> touched(static_cast<size_t>(n), 0);
-    pool.parallel_for(n, 2, [&](int64_t begin, int64_t end) {
-      EXPECT_LT(begin, end);
-      for (int64_t i = begin; i < end; ++i)
-        ++touched[static_cast<size_t>(i)];
-    });
-    for (const int count : touched)
-      ASSERT_EQ(count, 1);
+TEST(ThreadPool, SplitsALoopWithGapsOrEmptyParts) {
+  for (const int n_threads : {1, 2, 4}) {
+    ThreadPool pool(n_threads);
+    for (const int64_t grain : {1, 2, 16}) {
+      for (const int64_t n : {0, 1, 3, 4, 5, 64, 1000}) {
+        std::vector<int> touched(static_cast<size_t>(n), 0);
+        pool.parallel_for(n, grain, [&](int worker, int64_t begin, int64_t end) {
+          EXPECT_LT(worker, n_threads);
+          EXPECT_LT(begin, end);
+          EXPECT_EQ(begin % grain, 0);
+          EXPECT_TRUE(end % grain == 0 || end == n);
+          for (int64_t i = begin; i < end; ++i)
+            ++touched[static_cast<size_t>(i)];
+        });
+        for (const int count : touched)
+          ASSERT_EQ(count, 1);
+      }
+    }
   }
+}
+
+TEST(ThreadPool, WakesAWorkerForWhatIsOneGrain) {
+  ThreadPool pool(3);
+  pool.parallel_for(16, 16, [caller = std::this_thread::get_id()](int worker, int64_t, int64_t) {
+    EXPECT_EQ(worker, 0);
+    EXPECT_EQ(std::this_thread::get_id(), caller);
+  });
+}
+
+// The owner does not begin before the other worker is stuck in its first step; it must then do all other
+// steps.
+TEST(ThreadPool, LeavesTheShareOfALateWorkerUndone) {
+  ThreadPool pool(2);
+  std::atomic<bool> stuck = false;
+  std::atomic<int> done = 0;
+  pool.parallel_for(1000, 1, [&](int worker, int64_t begin, int64_t end) {
+    if (worker == 1) {
+      stuck = true;
+      while (done.load() < 900)
+        std::this_thread::yield();
+    } else {
+      while (!stuck.load())
+        std::this_thread::yield();
+    }
+    done += static_cast<int>(end - begin);
+  });
+  EXPECT_EQ(done, 1000);
 }
 
 TEST(ThreadPool, IsDestroyedWhileItsWorkersSpinOrSleep) {
