@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/page_buffer.h"
+#include "base/processors.h"
 #include "base/thread_pool.h"
 #include "flexinfer/tools.h"
 #include "gguf/file_type.h"
@@ -213,7 +214,7 @@ Result<QuantizeResult> quantize_model(const std::string& source_path, const std:
   }
   FLEX_CHECK(writer.begin_data());
   auto progress = [&](uint64_t done, uint64_t total) { return !on_progress || on_progress(done, total); };
-  FLEX_CHECK(write_pieces(file, cut_into_pieces(plan), n_threads > 0 ? n_threads : available_processors(),
+  FLEX_CHECK(write_pieces(file, cut_into_pieces(plan), n_threads > 0 ? n_threads : available_cores(),
                           writer, progress));
   FLEX_CHECK(writer.finish());
   return summarise(file, plan);
