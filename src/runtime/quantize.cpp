@@ -214,8 +214,8 @@ Result<QuantizeResult> quantize_model(const std::string& source_path, const std:
   }
   FLEX_CHECK(writer.begin_data());
   auto progress = [&](uint64_t done, uint64_t total) { return !on_progress || on_progress(done, total); };
-  FLEX_CHECK(write_pieces(file, cut_into_pieces(plan), n_threads > 0 ? n_threads : available_cores(),
-                          writer, progress));
+  FLEX_CHECK(write_pieces(file, cut_into_pieces(plan), n_threads > 0 ? n_threads : available_cores(), writer,
+                          progress));
   FLEX_CHECK(writer.finish());
   return summarise(file, plan);
 }
