@@ -46,6 +46,11 @@ Activations::Activations(const Model& model, const BatchLimits& limits, Carver& 
   attended = memory.rows(n, hp.q_dim());
   gate = memory.rows(n, hp.ffn_dim);
   up = memory.rows(n, hp.ffn_dim);
+  if (hp.routing.n_experts > 0) {
+    experts.scores = memory.rows(n, hp.routing.n_experts);
+    experts.routed = memory.rows(n, hp.hidden_dim);
+    experts.reserve(hp.routing, n);
+  }
   for (const RopeParameters& rope : hp.ropes) {
     const Rows cosines = memory.rows(n, rope.n_dims / 2);
     angles.push_back({cosines, memory.rows(n, rope.n_dims / 2)});
@@ -78,6 +83,7 @@ void Activations::set_batch(std::span<const BatchToken> batch) {
   const auto n = static_cast<int64_t>(batch.size());
   for (Rows* rows : {&x, &normed, &q, &k, &v, &attended, &gate, &up})
     rows->n_rows = n;
+  experts.set_batch(n);
   for (RopeAngles& rope : angles)
     rope.cosines.n_rows = rope.sines.n_rows = n;
   tokens.clear();

@@ -8,6 +8,7 @@
 
 #include "base/page_buffer.h"
 #include "base/result.h"
+#include "model/expert_activations.h"
 #include "model/model.h"
 #include "ops/compute.h"
 
@@ -53,6 +54,7 @@ class Activations {
   Rows attended;  // (n_tokens, n_heads * head_dim)
   Rows gate;      // (n_tokens, ffn_dim)
   Rows up;
+  ExpertActivations experts;       // of a mixture
   std::vector<RopeAngles> angles;  // parallel to Hyperparameters::ropes
   Rows logits;                     // (n_logits, vocab_size), without padding between rows
   std::byte* quantised = nullptr;  // scratch of MatmulInput

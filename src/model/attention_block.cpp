@@ -58,7 +58,8 @@ Status attention_block(Workspace& w, const AttentionWeights& weights, const Laye
   grow_queries(w);
   const TokenPlaces places{a.positions, a.sequences};
   store_cache(w.compute, shape, places, a.k, a.v, cache);
-  attend(w.compute, shape, {}, places, a.q, cache, a.attention_scratch, a.attended);
+  const auto sinks = weights.sinks ? w.weights.constant(*weights.sinks) : std::span<const float>{};
+  attend(w.compute, shape, sinks, places, a.q, cache, a.attention_scratch, a.attended);
   MatmulInput attended = w.input(a.attended);
   FLEX_CHECK(w.project(weights.output, attended, a.normed));
   w.add_bias_if(weights.output_bias, a.normed);

@@ -8,8 +8,8 @@
 
 namespace flexinfer {
 
-// Llama 1 to 3, CodeLlama, Mistral, TinyLlama, SmolLM and their fine-tunes: RMSNorm, rotary embedding on
-// adjacent pairs, grouped-query attention, SwiGLU. Touvron et al. 2023.
+// Llama 1 to 3, CodeLlama, Mistral, Mixtral, TinyLlama, SmolLM and their fine-tunes: RMSNorm, rotary
+// embedding on adjacent pairs, grouped-query attention, SwiGLU. Touvron et al. 2023.
 Result<Model> read_llama(const GgufFile& file, MetadataReader& metadata);
 
 // Ministral 3 and other text models of Mistral AI whose rope is YaRN's: a llama whose queries may grow with
@@ -21,6 +21,17 @@ Result<Model> read_qwen2(const GgufFile& file, MetadataReader& metadata);
 
 // Qwen 3: norms on each head of queries and keys in their place. Yang et al. 2025.
 Result<Model> read_qwen3(const GgufFile& file, MetadataReader& metadata);
+
+// Qwen 3 with experts.
+Result<Model> read_qwen3moe(const GgufFile& file, MetadataReader& metadata);
+
+// OLMoE: norms on queries and keys as a whole, experts whose weights do not add up to 1. Muennighoff et al.
+// 2024.
+Result<Model> read_olmoe(const GgufFile& file, MetadataReader& metadata);
+
+// gpt-oss: biases everywhere, attention sinks, a window on every other layer, YaRN, experts with a clamped
+// SwiGLU. OpenAI 2025.
+Result<Model> read_gpt_oss(const GgufFile& file, MetadataReader& metadata);
 
 // Phi 3, 3.5 and 4: queries, keys and values in one tensor, gate and up in one, longrope. Abdin et al. 2024.
 Result<Model> read_phi3(const GgufFile& file, MetadataReader& metadata);

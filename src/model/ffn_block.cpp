@@ -5,16 +5,9 @@
 namespace flexinfer {
 namespace {
 
-// a.gate = activation(a.gate) * a.up
-void activate(Workspace& w) {
-  Activations& a = w.activations;
-  switch (w.model.hyperparameters.activation) {
-    case Activation::kSilu:
-      return silu_multiply(w.compute, a.gate, a.up);
-    case Activation::kGelu:
-      return gelu_multiply(w.compute, a.gate, a.up);
-  }
-}
+// Of the reference implementation of gpt-oss.
+constexpr float kSwigluAlpha = 1.702F;
+constexpr float kSwigluLimit = 7.0F;
 
 // normed = down (activation(gate normed) * up normed)
 Status dense_ffn(Workspace& w, const FfnWeights& weights) {
@@ -22,12 +15,23 @@ Status dense_ffn(Workspace& w, const FfnWeights& weights) {
   MatmulInput input = w.input(a.normed);
   FLEX_CHECK(w.project(weights.gate, input, a.gate));
   FLEX_CHECK(w.project(weights.up, input, a.up));
-  activate(w);
+  activate(w, a.gate, a.up);
   MatmulInput activated = w.input(a.gate);
   return w.project(weights.down, activated, a.normed);
 }
 
 }  // namespace
+
+void activate(Workspace& w, const Rows& gate, const Rows& up) {
+  switch (w.model.hyperparameters.activation) {
+    case Activation::kSilu:
+      return silu_multiply(w.compute, gate, up);
+    case Activation::kGelu:
+      return gelu_multiply(w.compute, gate, up);
+    case Activation::kClampedSwiglu:
+      return swiglu_clamped(w.compute, kSwigluAlpha, kSwigluLimit, gate, up);
+  }
+}
 
 Status ffn_block(Workspace& w, const FfnWeights& weights) {
   Activations& a = w.activations;

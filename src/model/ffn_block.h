@@ -9,4 +9,7 @@ namespace flexinfer {
 // x += feed-forward of norm(x), for the tokens of the batch.
 Status ffn_block(Workspace& w, const FfnWeights& weights);
 
+// gate = activation(gate) * up, with the model's activation.
+void activate(Workspace& w, const Rows& gate, const Rows& up);
+
 }  // namespace flexinfer

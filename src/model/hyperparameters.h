@@ -6,11 +6,12 @@
 #include <vector>
 
 #include "ops/attention.h"
+#include "ops/experts.h"
 #include "ops/rope.h"
 
 namespace flexinfer {
 
-enum class Activation : uint8_t { kSilu, kGelu };
+enum class Activation : uint8_t { kSilu, kGelu, kClampedSwiglu };
 
 // What layers of one model may differ in.
 struct LayerFacts {
@@ -21,7 +22,8 @@ struct LayerFacts {
 // Facts about a model, not its name: the forward pass asks for nothing else.
 struct Hyperparameters {
   int64_t hidden_dim = 0;
-  int64_t ffn_dim = 0;
+  int64_t ffn_dim = 0;  // of one expert, where there are experts
+  Routing routing;      // where there are
   int64_t vocab_size = 0;
   int64_t context_length = 0;           // what the model was trained for
   int64_t original_context_length = 0;  // and before its rope was stretched

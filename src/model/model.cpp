@@ -21,7 +21,8 @@ constexpr std::array kArchitectures = {
     Architecture{"llama", read_llama},   Architecture{"mistral3", read_mistral3},
     Architecture{"qwen2", read_qwen2},   Architecture{"qwen3", read_qwen3},
     Architecture{"phi3", read_phi3},     Architecture{"gemma2", read_gemma2},
-    Architecture{"gemma3", read_gemma3},
+    Architecture{"gemma3", read_gemma3}, Architecture{"qwen3moe", read_qwen3moe},
+    Architecture{"olmoe", read_olmoe},   Architecture{"gpt-oss", read_gpt_oss},
 };
 
 }  // namespace

@@ -27,6 +27,7 @@ struct AttentionWeights {
   std::optional<size_t> output_bias;
   std::optional<size_t> q_norm;  // of each head, before it is turned
   std::optional<size_t> k_norm;
+  std::optional<size_t> sinks;      // (n_heads): scores that have no value
   std::optional<size_t> post_norm;  // of what is added to the residual stream
 };
 
@@ -38,9 +39,20 @@ struct FfnWeights {
   std::optional<size_t> post_norm;  // vector: of what is added to the residual stream
 };
 
+struct ExpertWeights {
+  size_t norm = 0;                    // vector
+  size_t router = 0;                  // matrix
+  size_t block = 0;                   // index into WeightSchedule::expert_blocks
+  std::optional<size_t> router_bias;  // vectors; the experts' hold those of all, one after the other
+  std::optional<size_t> gate_bias;
+  std::optional<size_t> up_bias;
+  std::optional<size_t> down_bias;
+};
+
 struct LayerWeights {
   AttentionWeights attention;
   FfnWeights ffn;
+  std::optional<ExpertWeights> experts;  // instead of ffn
 };
 
 struct Model {

@@ -35,7 +35,11 @@ const TensorInfo* ScheduleBuilder::find(const std::string& name, std::initialize
 
 std::optional<WeightStep> ScheduleBuilder::find_matrix(int layer, Role role, const std::string& name,
                                                        int64_t rows, int64_t cols) {
-  const TensorInfo* tensor = find(name, {cols, rows});
+  return make_matrix(layer, role, name, rows, cols, find(name, {cols, rows}));
+}
+
+std::optional<WeightStep> ScheduleBuilder::make_matrix(int layer, Role role, const std::string& name,
+                                                       int64_t rows, int64_t cols, const TensorInfo* tensor) {
   if (tensor == nullptr) return std::nullopt;
   if (!can_multiply(tensor->type)) {
     fail(ErrorCode::kUnsupported, fmt::format("tensor '{}' is of type {}, which cannot be computed with",
@@ -82,8 +86,37 @@ std::vector<size_t> ScheduleBuilder::matrices(int layer, const std::string& name
   return steps;
 }
 
+size_t ScheduleBuilder::experts(int layer, std::span<const ExpertTensor> tensors, int64_t n_experts,
+                                int64_t n_used) {
+  std::vector<WeightStep> matrices;  // over all experts
+  for (const ExpertTensor& tensor : tensors) {
+    const TensorInfo* found = find(tensor.name, {tensor.cols, tensor.rows, n_experts});
+    const auto matrix =
+        make_matrix(layer, tensor.role, tensor.name, tensor.rows * n_experts, tensor.cols, found);
+    if (!matrix) return 0;
+    matrices.push_back(*matrix);
+  }
+  const size_t block = schedule_.expert_blocks.size();
+  schedule_.expert_blocks.push_back({schedule_.steps.size(), static_cast<int32_t>(n_experts)});
+  schedule_.n_experts_used = n_used;
+  for (int64_t expert = 0; expert < n_experts; ++expert) {
+    for (WeightStep step : matrices) {
+      step.block = static_cast<int32_t>(block);
+      step.name += fmt::format("[{}]", expert);
+      step.rows /= n_experts;
+      step.extent.size /= static_cast<uint64_t>(n_experts);
+      step.extent.offset += static_cast<uint64_t>(expert) * step.extent.size;
+      schedule_.steps.push_back(std::move(step));
+    }
+  }
+  return block;
+}
+
 size_t ScheduleBuilder::vector(const std::string& name, int64_t size) {
-  const TensorInfo* tensor = find(name, {size});
+  return add_vector(name, size, find(name, {size}));
+}
+
+size_t ScheduleBuilder::add_vector(const std::string& name, int64_t size, const TensorInfo* tensor) {
   if (tensor == nullptr) return 0;
   if (tensor->type != GgmlType::kF32) {
     fail(ErrorCode::kUnsupported,
@@ -96,6 +129,11 @@ size_t ScheduleBuilder::vector(const std::string& name, int64_t size) {
 std::optional<size_t> ScheduleBuilder::optional_vector(const std::string& name, int64_t size) {
   if (file_.find_tensor(name) == nullptr) return std::nullopt;
   return vector(name, size);
+}
+
+std::optional<size_t> ScheduleBuilder::optional_vectors(const std::string& name, int64_t n, int64_t size) {
+  if (file_.find_tensor(name) == nullptr) return std::nullopt;
+  return add_vector(name, n * size, find(name, {size, n}));
 }
 
 void ScheduleBuilder::embedding_and_head(const std::string& embedding, const std::string& head, int layer,
@@ -116,6 +154,14 @@ Result<WeightSchedule> ScheduleBuilder::finish(int n_layers) {
   if (error_) return tl::unexpected(*error_);
   schedule_.n_layers = n_layers;
   return std::move(schedule_);
+}
+
+size_t LayerTensors::experts(int64_t hidden_dim, int64_t ffn_dim, int64_t n_experts, int64_t n_used) {
+  const ExpertTensor tensors[kExpertMatrices] = {
+      {Role::kFfnGate, full_name("ffn_gate_exps.weight"), ffn_dim, hidden_dim},
+      {Role::kFfnUp, full_name("ffn_up_exps.weight"), ffn_dim, hidden_dim},
+      {Role::kFfnDown, full_name("ffn_down_exps.weight"), hidden_dim, ffn_dim}};
+  return schedule_.experts(layer_, tensors, n_experts, n_used);
 }
 
 std::string LayerTensors::full_name(std::string_view name) const {

@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,14 @@ struct MatrixPart {
   int64_t rows;
 };
 
+// One matrix of every expert: a tensor (n_experts, rows, cols).
+struct ExpertTensor {
+  Role role = Role::kFfnGate;
+  std::string name;
+  int64_t rows = 0;
+  int64_t cols = 0;
+};
+
 // Collects a schedule. The first error is kept and everything after it ignored, so that a declaration reads
 // as a list.
 class ScheduleBuilder {
@@ -31,10 +40,14 @@ class ScheduleBuilder {
   // in the same order.
   std::vector<size_t> matrices(int layer, const std::string& name, std::initializer_list<MatrixPart> parts,
                                int64_t cols);
+  // A layer's experts: gate, up and down of each; the index of their block. A token uses n_used of them.
+  size_t experts(int layer, std::span<const ExpertTensor> tensors, int64_t n_experts, int64_t n_used);
   // A vector; its index among the constants.
   size_t vector(const std::string& name, int64_t size);
   // The same, where the file has it.
   std::optional<size_t> optional_vector(const std::string& name, int64_t size);
+  // Vectors (n, size) of one tensor as one, where the file has it.
+  std::optional<size_t> optional_vectors(const std::string& name, int64_t n, int64_t size);
   // The embedding (rows, cols), and the head: its own matrix, or the embedding again where the file has none.
   void embedding_and_head(const std::string& embedding, const std::string& head, int layer, int64_t rows,
                           int64_t cols);
@@ -47,6 +60,9 @@ class ScheduleBuilder {
  private:
   std::optional<WeightStep> find_matrix(int layer, Role role, const std::string& name, int64_t rows,
                                         int64_t cols);
+  std::optional<WeightStep> make_matrix(int layer, Role role, const std::string& name, int64_t rows,
+                                        int64_t cols, const TensorInfo* tensor);
+  size_t add_vector(const std::string& name, int64_t size, const TensorInfo* tensor);
   const TensorInfo* find(const std::string& name, std::initializer_list<int64_t> dims);
   void fail(ErrorCode code, const std::string& message);
 
@@ -67,9 +83,13 @@ class LayerTensors {
   std::vector<size_t> matrices(std::string_view name, std::initializer_list<MatrixPart> parts, int64_t cols) {
     return schedule_.matrices(layer_, full_name(name), parts, cols);
   }
+  size_t experts(int64_t hidden_dim, int64_t ffn_dim, int64_t n_experts, int64_t n_used);
   size_t vector(std::string_view name, int64_t size) { return schedule_.vector(full_name(name), size); }
   std::optional<size_t> optional_vector(std::string_view name, int64_t size) {
     return schedule_.optional_vector(full_name(name), size);
+  }
+  std::optional<size_t> optional_vectors(std::string_view name, int64_t n, int64_t size) {
+    return schedule_.optional_vectors(full_name(name), n, size);
   }
   void ignore(std::string_view name) { schedule_.ignore(full_name(name)); }
 

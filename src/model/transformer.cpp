@@ -4,19 +4,12 @@
 #include <utility>
 
 #include "model/attention_block.h"
+#include "model/expert_block.h"
 #include "model/ffn_block.h"
 #include "ops/elementwise.h"
 #include "ops/rope.h"
 
 namespace flexinfer {
-namespace {
-
-Rows first_rows(const Rows& rows, int64_t n) {
-  return {rows.data, n, rows.cols, rows.stride};
-}
-
-}  // namespace
-
 Result<std::unique_ptr<Transformer>> Transformer::create(const Model& model, const BatchLimits& limits,
                                                          const Compute& compute, WeightSource& weights,
                                                          KvCache& cache) {
@@ -50,7 +43,7 @@ Result<std::span<const float>> Transformer::forward(std::span<const BatchToken> 
     const LayerWeights& layer = model.layers[i];
     const LayerFacts& facts = model.hyperparameters.layers[i];
     FLEX_CHECK(attention_block(workspace_, layer.attention, facts, cache_.layer(i)));
-    FLEX_CHECK(ffn_block(workspace_, layer.ffn));
+    FLEX_CHECK(layer.experts ? expert_block(workspace_, *layer.experts) : ffn_block(workspace_, layer.ffn));
     if (on_progress) on_progress(static_cast<double>(i + 1) / static_cast<double>(n_layers + 1));
   }
   if (!with_head) return std::span<const float>{};
@@ -88,8 +81,8 @@ Status Transformer::head(std::span<const BatchToken> batch) {
     std::copy(row, row + a.x.cols, a.x.row(n_wanted++));
   }
   a.logits.n_rows = n_wanted;
-  const Rows normed = first_rows(a.normed, n_wanted);
-  workspace_.norm(first_rows(a.x, n_wanted), workspace_.model.output_norm, normed);
+  const Rows normed = a.normed.first(n_wanted);
+  workspace_.norm(a.x.first(n_wanted), workspace_.model.output_norm, normed);
   MatmulInput input = workspace_.input(normed);
   FLEX_CHECK(workspace_.project(workspace_.model.schedule.head_step(), input, a.logits));
   const float cap = workspace_.model.hyperparameters.logit_soft_cap;

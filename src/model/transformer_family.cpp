@@ -10,6 +10,7 @@ namespace {
 // Far above any real model, far below where products of them overflow.
 constexpr int64_t kMostDims = int64_t{1} << 20;
 constexpr int64_t kMostHeads = 4096;
+constexpr int64_t kMostExperts = 1024;
 
 constexpr const char* kLongFactors = "rope_factors_long.weight";
 constexpr const char* kShortFactors = "rope_factors_short.weight";
@@ -30,6 +31,14 @@ Status read_heads(MetadataReader& metadata, int64_t hidden_dim, AttentionShape& 
   }
   attention.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(attention.head_dim)));
   return metadata.status();
+}
+
+void read_experts(MetadataReader& metadata, Hyperparameters& hp) {
+  Routing& routing = hp.routing;
+  routing.n_experts = metadata.integer_or("expert_count", 0, 0, kMostExperts);
+  if (routing.n_experts == 0) return;
+  routing.n_used = metadata.integer("expert_used_count", 1, routing.n_experts);
+  hp.ffn_dim = metadata.integer_or("expert_feed_forward_length", hp.ffn_dim, 1, kMostDims);
 }
 
 // The magnitude that comes with YaRN is divided by what the model's own multiplier would make of it.
@@ -98,6 +107,7 @@ Result<Hyperparameters> read_hyperparameters(MetadataReader& metadata, RopePairs
   hp.layers.resize(static_cast<size_t>(metadata.integer("block_count", 1, kMostLayers)));
   hp.hidden_dim = metadata.integer("embedding_length", 1, kMostDims);
   hp.ffn_dim = metadata.integer("feed_forward_length", 1, kMostDims);
+  read_experts(metadata, hp);
   hp.context_length = metadata.integer("context_length", 1, kMostContext);
   hp.original_context_length =
       metadata.integer_or("rope.scaling.original_context_length", hp.context_length, 1, kMostContext);
@@ -140,6 +150,24 @@ FfnWeights declare_ffn(LayerTensors& tensors, const Hyperparameters& hp) {
   w.gate = tensors.matrix(Role::kFfnGate, "ffn_gate.weight", hp.ffn_dim, hp.hidden_dim);
   w.up = tensors.matrix(Role::kFfnUp, "ffn_up.weight", hp.ffn_dim, hp.hidden_dim);
   w.down = tensors.matrix(Role::kFfnDown, "ffn_down.weight", hp.hidden_dim, hp.ffn_dim);
+  return w;
+}
+
+Status require_experts(const MetadataReader& metadata, const Hyperparameters& hp) {
+  if (hp.routing.n_experts == 0) return metadata.contradiction("expert_count is missing or 0");
+  return {};
+}
+
+ExpertWeights declare_experts(LayerTensors& tensors, const Hyperparameters& hp, std::string_view norm) {
+  const int64_t n = hp.routing.n_experts;
+  ExpertWeights w;
+  w.norm = tensors.vector(norm, hp.hidden_dim);
+  w.router = tensors.matrix(Role::kRouter, "ffn_gate_inp.weight", n, hp.hidden_dim);
+  w.router_bias = tensors.optional_vector("ffn_gate_inp.bias", n);
+  w.block = tensors.experts(hp.hidden_dim, hp.ffn_dim, n, hp.routing.n_used);
+  w.gate_bias = tensors.optional_vectors("ffn_gate_exps.bias", n, hp.ffn_dim);
+  w.up_bias = tensors.optional_vectors("ffn_up_exps.bias", n, hp.ffn_dim);
+  w.down_bias = tensors.optional_vectors("ffn_down_exps.bias", n, hp.hidden_dim);
   return w;
 }
 

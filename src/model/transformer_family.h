@@ -2,6 +2,8 @@
 // and shapes of their tensors. A family calls what it shares and adds what it has of its own.
 #pragma once
 
+#include <string_view>
+
 #include "gguf/gguf_file.h"
 #include "model/metadata_reader.h"
 #include "model/model.h"
@@ -9,7 +11,7 @@
 
 namespace flexinfer {
 
-// Sizes, heads, norm epsilon and one rope for all layers, which see everything.
+// Sizes, heads, experts, norm epsilon and one rope for all layers, which see everything.
 Result<Hyperparameters> read_hyperparameters(MetadataReader& metadata, RopePairs pairs);
 
 // Of every `period` layers all but the last see a window only; the others see everything. A window of 0
@@ -28,6 +30,13 @@ void declare_head_norms(LayerTensors& tensors, const Hyperparameters& hp, Attent
 
 // The norm before it, gate, up and down.
 FfnWeights declare_ffn(LayerTensors& tensors, const Hyperparameters& hp);
+
+// Refuses a file without experts.
+Status require_experts(const MetadataReader& metadata, const Hyperparameters& hp);
+
+// The norm before them, the router, gates, ups and downs of the experts, and biases where the file has them.
+ExpertWeights declare_experts(LayerTensors& tensors, const Hyperparameters& hp,
+                              std::string_view norm = "ffn_norm.weight");
 
 // Declares one layer, each matrix in its order of use.
 using DeclareLayer = LayerWeights (*)(LayerTensors& tensors, const Hyperparameters& hp);

@@ -44,6 +44,7 @@ struct Rows {
   int64_t stride = 0;
 
   float* row(int64_t index) const { return data + index * stride; }
+  Rows first(int64_t n) const { return {data, n, cols, stride}; }
 };
 
 // Floats from one row to the next so that each starts on a 64-byte border.

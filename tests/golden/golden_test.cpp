@@ -42,7 +42,8 @@ class Golden : public ::testing::TestWithParam<const char*> {
 
 INSTANTIATE_TEST_SUITE_P(Models, Golden,
                          ::testing::Values("llama2-mha", "llama-gqa-tied", "llama31-rope", "mistral", "qwen2",
-                                           "qwen3", "phi3", "gemma2", "gemma3"),
+                                           "qwen3", "phi3", "gemma2", "gemma3", "mixtral", "qwen3moe",
+                                           "olmoe", "gpt-oss"),
                          [](const auto& instance) {
                            std::string name = instance.param;
                            std::ranges::replace(name, '-', '_');

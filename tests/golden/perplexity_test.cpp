@@ -63,7 +63,8 @@ INSTANTIATE_TEST_SUITE_P(Stories, Perplexity,
                                            PerplexityCase{"stories3M-p256-Q3_K_M", 0.02},
                                            PerplexityCase{"stories3M-p256-Q4_K_M", 0.02},
                                            PerplexityCase{"stories3M-p256-Q5_K_M", 0.02},
-                                           PerplexityCase{"stories3M-p256-Q6_K", 0.02}),
+                                           PerplexityCase{"stories3M-p256-Q6_K", 0.02},
+                                           PerplexityCase{"stories3M-p256-moe8-noisy-Q4_K_M", 0.02}),
                          [](const auto& instance) {
                            std::string name = instance.param.name;
                            std::ranges::replace(name, '-', '_');

@@ -192,7 +192,9 @@ TEST_F(Llama, OddNumberOfRotatedDimensionsPasses) {
 
 TEST_F(Llama, ExpertsPassAsADenseModel) {
   model_.integers["expert_count"] = 8;
-  expect_refusal(ErrorCode::kUnsupported, {"expert_count", "experts"});
+  expect_refusal(ErrorCode::kCorrupt, {"expert_used_count"});
+  model_.integers["expert_used_count"] = 9;
+  expect_refusal(ErrorCode::kCorrupt, {"expert_used_count"});
   model_.integers["expert_count"] = 0;
   read();
 }
