@@ -172,6 +172,12 @@ std::string layers_text(const PlanSummary& plan, bool all) {
   return table.text();
 }
 
+std::string experts_text(const PlanSummary& plan) {
+  if (plan.n_experts == 0) return "";
+  return fmt::format("each token uses {} of {} experts in every layer; {} of them stay in memory\n",
+                     plan.n_experts_used, plan.n_experts, format_percent(plan.locked_expert_share));
+}
+
 std::string speed_text(const PlanSummary& plan) {
   return fmt::format(
       "each token reads {} and comes at {} tok/s; no engine could exceed {} here (bound by {}; the machine's "
@@ -195,8 +201,8 @@ int show_plan(const PlanOptions& options) {
     print_json(json);
   } else {
     write_stdout(head_text(options.model, plan) + "\n" + memory_text(plan) + "\n" +
-                 (output.quiet ? "" : layers_text(plan, output.verbose) + "\n") + speed_text(plan) +
-                 (curve.empty() ? "" : "\n" + curve_text(curve, plan.model_bytes)));
+                 (output.quiet ? "" : layers_text(plan, output.verbose) + "\n") + experts_text(plan) +
+                 speed_text(plan) + (curve.empty() ? "" : "\n" + curve_text(curve, plan.model_bytes)));
   }
   return kDone;
 }

@@ -33,6 +33,9 @@ struct PlanSummary {
   uint64_t activation_bytes = 0;
   uint64_t process_bytes = 0;             // program, libraries, tokenizer, page tables
   uint64_t streamed_bytes_per_sweep = 0;  // for a token; of experts, what it can be expected to choose
+  int64_t n_experts = 0;                  // of each layer; 0: it has none
+  int64_t n_experts_used = 0;             // by a token
+  double locked_expert_share = 0;         // of all experts
   int64_t context_length = 0;
   int64_t batch = 0;
   bool context_reduced =
@@ -61,9 +64,11 @@ struct SessionStats {
   double prefill_seconds = 0;
   int64_t decode_tokens = 0;
   double decode_seconds = 0;
-  uint64_t bytes_read = 0;         // everything read from disk, padding included
-  uint64_t decode_bytes_read = 0;  // the part of it read while decoding
-  double stall_seconds = 0;        // compute waited for a read
+  uint64_t bytes_read = 0;            // everything read from disk, padding included
+  uint64_t decode_bytes_read = 0;     // the part of it read while decoding
+  uint64_t decode_expert_hits = 0;    // experts that decoding chose and found in memory
+  uint64_t decode_expert_misses = 0;  // and those that it had to read
+  double stall_seconds = 0;           // compute waited for a read
   double decode_stall_seconds = 0;
   int64_t sweeps = 0;
   uint64_t peak_resident_bytes = 0;  // of the whole process
@@ -76,6 +81,10 @@ struct SessionStats {
   }
   double prefill_tok_s() const {
     return prefill_seconds > 0 ? static_cast<double>(prefill_tokens) / prefill_seconds : 0;
+  }
+  double expert_hit_share() const {
+    const uint64_t all = decode_expert_hits + decode_expert_misses;
+    return all > 0 ? static_cast<double>(decode_expert_hits) / static_cast<double>(all) : 0;
   }
   uint64_t bytes_read_per_token() const {
     return decode_tokens > 0 ? decode_bytes_read / static_cast<uint64_t>(decode_tokens) : 0;

@@ -194,6 +194,20 @@ void summarise_layers(const Model& model, const ResidencyPlan& residency, PlanSu
   }
 }
 
+void summarise_experts(const WeightSchedule& schedule, const ResidencyPlan& residency, PlanSummary& summary) {
+  int64_t n_all = 0;
+  int64_t n_locked = 0;
+  for (const ExpertBlock& block : schedule.expert_blocks) {
+    n_all += block.n_experts;
+    for (int32_t expert = 0; expert < block.n_experts; ++expert)
+      n_locked += residency.steps[block.step_of(expert)].rows > 0 ? 1 : 0;
+  }
+  if (n_all == 0) return;
+  summary.n_experts = schedule.expert_blocks.front().n_experts;
+  summary.n_experts_used = schedule.n_experts_used;
+  summary.locked_expert_share = static_cast<double>(n_locked) / static_cast<double>(n_all);
+}
+
 PlanSummary summarise(const Model& model, const EngineOptions& options, const PlanInputs& inputs,
                       const Fixed& fixed, const ResidencyPlan& residency) {
   PlanSummary summary;
@@ -213,6 +227,7 @@ PlanSummary summarise(const Model& model, const EngineOptions& options, const Pl
   foretell(model, residency, options.io, inputs.profile, summary);
   summarise_layers(model, residency, summary);
   summary.roles = role_plans(model.schedule, residency);
+  summarise_experts(model.schedule, residency, summary);
   return summary;
 }
 

@@ -178,6 +178,8 @@ Result<std::span<const float>> Session::Impl::decode(Token token, bool another_f
   // not.
   stats.decode_bytes_read +=
       (reads.bytes_read - reads.ahead_bytes) - (meter.reads.bytes_read - meter.reads.ahead_bytes);
+  stats.decode_expert_hits += reads.expert_hits - meter.reads.expert_hits;
+  stats.decode_expert_misses += reads.expert_misses - meter.reads.expert_misses;
   return logits;
 }
 

@@ -14,7 +14,7 @@
 
 namespace flexinfer {
 
-// The dimensions of a model of the architecture `llama`, as its authors published them.
+// The dimensions of a model, as its authors published them.
 struct SynthShape {
   std::string_view name;
   uint64_t vocab_size;
@@ -22,12 +22,17 @@ struct SynthShape {
   uint64_t n_layers;
   uint64_t n_heads;
   uint64_t n_kv_heads;
-  uint64_t ffn_dim;
+  uint64_t ffn_dim;  // of one expert, where there are experts
   uint64_t context_length;
   float rope_base;
   bool is_tied = false;  // the embedding is the output head too
+  uint64_t n_experts = 0;
+  uint64_t n_experts_used = 0;
+  uint64_t own_head_dim = 0;                // where it is not hidden_dim / n_heads
+  std::string_view architecture = "llama";  // or "qwen3moe"
 
-  uint64_t head_dim() const { return hidden_dim / n_heads; }
+  uint64_t head_dim() const { return own_head_dim > 0 ? own_head_dim : hidden_dim / n_heads; }
+  bool has_head_norms() const { return architecture == "qwen3moe"; }
   uint64_t n_parameters() const;
 };
 
