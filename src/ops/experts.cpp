@@ -40,7 +40,7 @@ void choose_for_token(const KernelTable& kernels, const Routing& routing, std::s
 void choose_experts(const Compute& compute, const Routing& routing, const Rows& scores,
                     const ExpertChoices& choices) {
   const auto n_used = static_cast<size_t>(routing.n_used);
-  compute.split(scores.n_rows, [&](int64_t begin, int64_t end) {
+  compute.split(scores.n_rows, scores.cols, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const size_t first = static_cast<size_t>(t) * n_used;
       choose_for_token(compute.kernels, routing, {scores.row(t), static_cast<size_t>(scores.cols)},
@@ -50,7 +50,7 @@ void choose_experts(const Compute& compute, const Routing& routing, const Rows& 
 }
 
 void gather_rows(const Compute& compute, const Rows& rows, std::span<const int32_t> tokens, const Rows& out) {
-  compute.split(out.n_rows, [&](int64_t begin, int64_t end) {
+  compute.split(out.n_rows, out.cols, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
       std::copy_n(rows.row(tokens[static_cast<size_t>(i)]), rows.cols, out.row(i));
   });
@@ -58,7 +58,7 @@ void gather_rows(const Compute& compute, const Rows& rows, std::span<const int32
 
 void add_weighted_rows(const Compute& compute, const Rows& addend, std::span<const int32_t> tokens,
                        std::span<const float> weights, const Rows& rows) {
-  compute.split(addend.n_rows, [&](int64_t begin, int64_t end) {
+  compute.split(addend.n_rows, addend.cols, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const float* in = addend.row(i);
       const float weight = weights[static_cast<size_t>(i)];

@@ -72,7 +72,9 @@ TEST(SynthShape, HasAsManyParametersAsTheRealModel) {
 
 TEST(SynthShape, HeadsDivideTheirDimensions) {
   for (const SynthShape& shape : synth_shapes()) {
-    if (shape.own_head_dim == 0) EXPECT_EQ(shape.hidden_dim % shape.n_heads, 0u) << shape.name;
+    if (shape.own_head_dim == 0) {
+      EXPECT_EQ(shape.hidden_dim % shape.n_heads, 0u) << shape.name;
+    }
     EXPECT_EQ(shape.n_heads % shape.n_kv_heads, 0u) << shape.name;
     EXPECT_EQ(shape.head_dim() % 2, 0u) << shape.name;
   }
