@@ -221,9 +221,15 @@ uint64_t lock_experts(const WeightSchedule& schedule, LockPolicy policy, uint64_
   int32_t most = 0;
   for (const ExpertBlock& block : schedule.expert_blocks)
     most = std::max(most, block.n_experts);
-  for (int32_t expert = 0; expert < most; ++expert) {
+  // Page borders make experts alike cost unlike: once one does not fit, no block gets more than one beyond
+  // it.
+  bool all_fit = true;
+  for (int32_t expert = 0; expert < most && all_fit; ++expert) {
     for (const ExpertBlock& block : schedule.expert_blocks) {
-      if (expert < block.n_experts) rest = lock_expert(schedule, block.step_of(expert), rest, locked);
+      if (expert >= block.n_experts) continue;
+      const uint64_t before = rest;
+      rest = lock_expert(schedule, block.step_of(expert), rest, locked);
+      all_fit = all_fit && rest < before;
     }
   }
   return rest;

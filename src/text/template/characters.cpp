@@ -125,6 +125,7 @@ Text strip(const Text& text, Sides sides, const Text* characters) {
 size_t find_bytes(std::string_view text, std::string_view wanted, size_t from) {
   if (from > text.size()) return std::string_view::npos;
   if (wanted.empty()) return from;
+  if (from == text.size()) return std::string_view::npos;  // an empty text may have no place in memory
   const void* found = memmem(text.data() + from, text.size() - from, wanted.data(), wanted.size());
   if (found == nullptr) return std::string_view::npos;
   return static_cast<size_t>(static_cast<const char*>(found) - text.data());
