@@ -91,10 +91,23 @@ class Session {
   // kUsage where there are fewer, and where layers with a sliding window no longer hold what the next token
   // sees: then clear, and append from the start.
   Status rewind(int64_t n_tokens);
+  // Rewinds to what the sequence and the beginning of `prompt` have in common, of which the prompt's last
+  // token is no part: its logits will be wanted. Returns how many tokens are left, none where a sliding
+  // window has lost them; the rest of the prompt is to be appended.
+  int64_t reuse(std::span<const Token> prompt);
   int64_t n_tokens() const;  // in the KV cache
 
+  // The first `n_tokens` and what was computed from them, to a file that appears whole or not at all; all
+  // tokens where rewinding to so few is not possible. kUsage where there are none; kIo.
+  Status save(const std::string& path, int64_t n_tokens) const;
+  // Forgets all tokens, then takes those of a saved file, as many as the context holds: as if they had been
+  // appended, bit for bit. kUsage where the file is none that save has written, kCorrupt where it is damaged,
+  // kUnsupported where it belongs to another model, processor or cache type, kIo: then there are no tokens.
+  Status load(const std::string& path);
+
   // Appends the prompt and samples until a stop. `on_progress` (may be empty) is called after every token;
-  // `on_prefill` (may be empty) with the share of the prompt's sweep work that is done.
+  // `on_prefill` (may be empty) with the share of the prompt's sweep work that is done. Within `on_progress`
+  // the session may be saved: it holds all tokens but the one that is reported.
   Result<GenerateResult> generate(const GenerateRequest& request,
                                   const std::function<void(const GenerateProgress&)>& on_progress = {},
                                   const std::function<void(double)>& on_prefill = {});

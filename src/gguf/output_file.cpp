@@ -17,8 +17,7 @@
 namespace flexinfer {
 namespace {
 
-constexpr uint64_t kBlockBytes = 4 * kMiB;
-constexpr uint64_t kBehindBytes = 8 * kBlockBytes;  // how far the disk may lag behind
+constexpr uint64_t kBlocksBehind = 8;  // how far the disk may lag behind
 
 off_t file_offset(uint64_t offset) {
   return static_cast<off_t>(offset);
@@ -26,9 +25,9 @@ off_t file_offset(uint64_t offset) {
 
 }  // namespace
 
-Result<OutputFile> OutputFile::create(const std::string& path, uint64_t size_bytes) {
+Result<OutputFile> OutputFile::create(const std::string& path, uint64_t size_bytes, uint64_t block_bytes) {
   OutputFile file;
-  FLEX_TRY(file.block_, PageBuffer::allocate(kBlockBytes));
+  FLEX_TRY(file.block_, PageBuffer::allocate(block_bytes));
   file.path_ = path;
   file.partial_path_ = path + ".partial";
   file.fd_ = ::open(file.partial_path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -81,13 +80,13 @@ Status OutputFile::reserve(uint64_t size_bytes) {
 
 Status OutputFile::append(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const uint64_t n = std::min<uint64_t>(bytes.size(), kBlockBytes - block_used_);
-    if (n == kBlockBytes) {  // a whole block needs no gathering
+    const uint64_t n = std::min<uint64_t>(bytes.size(), block_.size() - block_used_);
+    if (n == block_.size()) {  // a whole block needs no gathering
       FLEX_CHECK(write_out(bytes.first(n)));
     } else {
       std::memcpy(block_.data() + block_used_, bytes.data(), n);
       block_used_ += n;
-      if (block_used_ == kBlockBytes) FLEX_CHECK(flush_block());
+      if (block_used_ == block_.size()) FLEX_CHECK(flush_block());
     }
     bytes = bytes.subspan(n);
   }
@@ -129,8 +128,9 @@ Status OutputFile::write_out(std::span<const std::byte> bytes) {
 void OutputFile::push_out() {
   ::sync_file_range(fd_, file_offset(pushed_), file_offset(written_ - pushed_), SYNC_FILE_RANGE_WRITE);
   pushed_ = written_;
-  if (written_ < dropped_ + kBehindBytes + kBlockBytes) return;
-  const uint64_t size = written_ - kBehindBytes - dropped_;
+  const uint64_t behind_bytes = kBlocksBehind * block_.size();
+  if (written_ < dropped_ + behind_bytes + block_.size()) return;
+  const uint64_t size = written_ - behind_bytes - dropped_;
   ::sync_file_range(fd_, file_offset(dropped_), file_offset(size),
                     SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
   ::posix_fadvise(fd_, file_offset(dropped_), file_offset(size), POSIX_FADV_DONTNEED);

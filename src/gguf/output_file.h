@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "base/bytes.h"
 #include "base/page_buffer.h"
 #include "base/result.h"
 
@@ -13,12 +14,14 @@ namespace flexinfer {
 
 // Written as PATH.partial, which the destructor removes unless commit() has renamed it. Writes go out in
 // large blocks; the disk is kept busy behind them and the pages written are dropped from the page cache, so
-// that at most some tens of MiB are ever dirty. Errors: kIo with the path, the place and what the system
+// that few blocks are ever dirty. Errors: kIo with the path, the place and what the system
 // says. Move-only, one thread.
 class OutputFile {
  public:
   // Reserves `size_bytes` on the disk where the filesystem can: one that is too full is refused at once.
-  static Result<OutputFile> create(const std::string& path, uint64_t size_bytes);
+  // Writes go out in blocks of `block_bytes`; about nine of them may be dirty.
+  static Result<OutputFile> create(const std::string& path, uint64_t size_bytes,
+                                   uint64_t block_bytes = 4 * kMiB);
 
   OutputFile(OutputFile&& other) noexcept;
   OutputFile& operator=(OutputFile&& other) noexcept;

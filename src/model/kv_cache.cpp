@@ -9,8 +9,7 @@
 namespace flexinfer {
 namespace {
 
-// Far above any model, and with kMostCacheBytes low enough for sums of sizes not to overflow.
-constexpr int64_t kMostPositions = int64_t{1} << 28;
+// With kMostPositions low enough for sums of sizes not to overflow.
 constexpr uint64_t kMostCacheBytes = uint64_t{1} << 47;  // what a process can address
 
 }  // namespace
@@ -40,6 +39,32 @@ int64_t KvCacheShape::earliest_resume(int64_t n_tokens) const {
   return earliest;
 }
 
+int64_t KvCacheShape::first_needed(size_t layer, int64_t n_tokens) const {
+  return windows[layer] == 0 ? 0 : std::max<int64_t>(n_tokens - windows[layer], 0);
+}
+
+bool KvCacheShape::is_windowed_at(int64_t n_tokens) const {
+  return std::ranges::any_of(windows, [=](int64_t window) { return window > 0 && window < n_tokens; });
+}
+
+uint64_t KvCacheShape::position_bytes() const {
+  return cache_sequence_bytes(1, n_kv_heads, cache_row_bytes(type, head_dim));
+}
+
+uint64_t KvCacheShape::saved_bytes(int64_t position, int64_t n_tokens) const {
+  uint64_t n_layers = 0;
+  for (size_t layer = 0; layer < windows.size(); ++layer)
+    n_layers += position < first_needed(layer, n_tokens) ? 0 : 1;
+  return n_layers * position_bytes();
+}
+
+uint64_t KvCacheShape::saved_bytes(int64_t n_tokens) const {
+  uint64_t n_positions = 0;
+  for (size_t layer = 0; layer < windows.size(); ++layer)
+    n_positions += static_cast<uint64_t>(n_tokens - first_needed(layer, n_tokens));
+  return n_positions * position_bytes();
+}
+
 Result<KvCacheShape> kv_cache_shape(const Hyperparameters& hp, CacheType type, int64_t context_length) {
   if (type == CacheType::kQ8_0 && hp.attention.head_dim % 32 != 0) {
     return make_error(
@@ -59,8 +84,7 @@ Result<KvCacheShape> kv_cache_shape(const Hyperparameters& hp, CacheType type, i
   shape.head_dim = hp.attention.head_dim;
   shape.context_length = context_length;
   shape.type = type;
-  const uint64_t position_bytes =
-      shape.windows.size() * cache_sequence_bytes(1, shape.n_kv_heads, cache_row_bytes(type, shape.head_dim));
+  const uint64_t position_bytes = shape.windows.size() * shape.position_bytes();
   if (static_cast<uint64_t>(context_length) > kMostCacheBytes / std::max<uint64_t>(position_bytes, 1)) {
     return make_error(
         ErrorCode::kUsage,
@@ -80,6 +104,35 @@ Result<KvCache> KvCache::allocate(const KvCacheShape& shape) {
   }
   FLEX_TRY(cache.memory_, PageBuffer::allocate(size));
   return cache;
+}
+
+// visit(row): the keys and values of one position of the first sequence.
+template <class Visit>
+void KvCache::for_each_row(int64_t position, int64_t n_tokens, Visit visit) const {
+  for (size_t index = 0; index < shape_.windows.size(); ++index) {
+    if (position < shape_.first_needed(index, n_tokens)) continue;
+    const CacheLayer cached = layer(index);
+    const auto offset = static_cast<size_t>(position % cached.capacity % kAttentionBlock) * cached.row_bytes;
+    for (int64_t head = 0; head < shape_.n_kv_heads; ++head) {
+      const CacheBlock block = cache_block(cached, 0, head, position);
+      visit(std::span(block.keys + offset, cached.row_bytes));
+      visit(std::span(block.values + offset, cached.row_bytes));
+    }
+  }
+}
+
+void KvCache::copy_position(int64_t position, int64_t n_tokens, std::span<std::byte> out) const {
+  for_each_row(position, n_tokens, [&out](std::span<const std::byte> row) {
+    std::ranges::copy(row, out.begin());
+    out = out.subspan(row.size());
+  });
+}
+
+void KvCache::set_position(int64_t position, int64_t n_tokens, std::span<const std::byte> in) {
+  for_each_row(position, n_tokens, [&in](std::span<std::byte> row) {
+    std::ranges::copy(in.first(row.size()), row.begin());
+    in = in.subspan(row.size());
+  });
 }
 
 CacheLayer KvCache::layer(size_t index) const {

@@ -10,6 +10,7 @@
 #include "runtime/engine_impl.h"
 #include "runtime/machine.h"
 #include "runtime/mirrors.h"
+#include "runtime/model_identity.h"
 #include "runtime/session_impl.h"
 #include "runtime/vocabulary_impl.h"
 
@@ -77,6 +78,7 @@ Result<Engine> Engine::open(const std::string& model_path, const EngineOptions& 
     FLEX_TRY(const std::vector<std::string> paths, mirror_paths(file, mirror));
     impl->paths.insert(impl->paths.end(), paths.begin(), paths.end());
   }
+  impl->identity = model_identity(file);
   auto vocabulary = std::make_shared<Vocabulary::Impl>();
   FLEX_TRY(vocabulary->tokenizer, Tokenizer::create(file.metadata()));
   EngineOptions chosen = options;

@@ -15,8 +15,9 @@ struct Engine::Impl {
   uint64_t opened_ns = 0;
   Model model;
   std::vector<std::string>
-      paths;             // the model's files, as Extent::file counts them, then those of its mirrors
-  uint32_t n_files = 0;  // of the model alone
+      paths;              // the model's files, as Extent::file counts them, then those of its mirrors
+  uint32_t n_files = 0;   // of the model alone
+  uint64_t identity = 0;  // see model_identity
   const KernelTable* kernels = nullptr;
   PlanInputs inputs;
   MemoryPlan plan;

@@ -17,12 +17,14 @@ Result<GenerateResult> Session::Impl::generate(
   FLEX_CHECK(check_sampling(request.sampling));
   const Vocabulary& vocabulary = engine->vocabulary.front();
   const int64_t room =
-      engine->plan.options.context_length - n_tokens - static_cast<int64_t>(request.prompt.size());
+      engine->plan.options.context_length - n_tokens() - static_cast<int64_t>(request.prompt.size());
   // The last token needs no place in the cache: nothing is computed from it.
   const int64_t limit = request.n_predict < 0 ? room + 1 : std::min(request.n_predict, room + 1);
   GenerateResult result;
   result.finish_reason = "length";
   Sampler sampler(request.sampling);
+  for (Token token : tokens)
+    sampler.accept(token);
   for (Token token : request.prompt)
     sampler.accept(token);
   FLEX_TRY(std::span<const float> logits, append(request.prompt, limit > 1, on_prefill));

@@ -72,7 +72,8 @@ Fixed sizes_of(const Model& model, const EngineOptions& options, const PlanInput
   fixed.cache_bytes = align_up(fixed.cache.bytes(), kPageBytes);
   // A sampler ranks the whole vocabulary: a logit, an id and a probability for each token.
   const uint64_t sampler_bytes = static_cast<uint64_t>(model.hyperparameters.vocab_size) * 16;
-  fixed.activation_bytes = Transformer::activation_bytes(model, fixed.batch) + sampler_bytes;
+  const uint64_t sequence_bytes = static_cast<uint64_t>(context_length) * sizeof(int32_t);  // its tokens
+  fixed.activation_bytes = Transformer::activation_bytes(model, fixed.batch) + sampler_bytes + sequence_bytes;
   fixed.process_bytes = inputs.program_bytes + options.budget_bytes / kPageTableShare;
   fixed.constant_bytes = model.schedule.constant_bytes();
   return fixed;

@@ -5,10 +5,13 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "residency/mapped_source.h"
 #include "residency/weight_store.h"
 #include "runtime/forecast.h"
 #include "runtime/machine.h"
+#include "runtime/model_identity.h"
+#include "runtime/prompt_cache.h"
 #include "runtime/readers.h"
 #include "runtime/session_impl.h"
 
@@ -63,6 +66,7 @@ Result<std::unique_ptr<Session::Impl>> Session::Impl::create(std::shared_ptr<con
   impl->profile = engine->inputs.profile;
   impl->stats.predicted_decode_tok_s = plan.summary.predicted_decode_tok_s;
   impl->stats.bound_decode_tok_s = plan.summary.bound_decode_tok_s;
+  impl->tokens.reserve(static_cast<size_t>(plan.options.context_length));
   impl->batch.reserve(static_cast<size_t>(plan.batch.n_tokens));
   impl->stats.load_seconds = seconds_since(engine->opened_ns);
   return impl;
@@ -72,55 +76,65 @@ Session::Impl::Meter Session::Impl::start_meter() const {
   return {now_ns(), weights->stats()};
 }
 
-Status Session::Impl::check(std::span<const Token> tokens) const {
+Status Session::Impl::check(std::span<const Token> added) const {
   const int64_t vocab_size = engine->model.hyperparameters.vocab_size;
-  for (Token token : tokens) {
+  for (Token token : added) {
     if (token < 0 || token >= vocab_size) {
       return make_error(ErrorCode::kUsage,
                         fmt::format("token {} is outside the vocabulary of {} tokens", token, vocab_size));
     }
   }
   const int64_t context_length = engine->plan.options.context_length;
-  if (n_tokens + static_cast<int64_t>(tokens.size()) > context_length) {
+  const int64_t n_then = n_tokens() + static_cast<int64_t>(added.size());
+  if (n_then > context_length) {
     return make_error(ErrorCode::kUsage,
                       fmt::format("{} tokens do not fit the context of {}: raise --ctx (and --budget)",
-                                  n_tokens + static_cast<int64_t>(tokens.size()), context_length));
+                                  n_then, context_length));
   }
   return {};
 }
 
-Result<std::span<const float>> Session::Impl::forward(std::span<const Token> tokens, bool all_logits,
+Result<std::span<const float>> Session::Impl::forward(std::span<const Token> added, bool all_logits,
                                                       bool last_logits, bool another_follows,
                                                       const std::function<void(double)>& on_progress) {
   batch.clear();
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    const bool wanted = all_logits || (last_logits && i + 1 == tokens.size());
-    batch.push_back({tokens[i], static_cast<int32_t>(n_tokens + static_cast<int64_t>(i)), 0, wanted});
+  for (size_t i = 0; i < added.size(); ++i) {
+    const bool wanted = all_logits || (last_logits && i + 1 == added.size());
+    batch.push_back({added[i], static_cast<int32_t>(tokens.size() + i), 0, wanted});
   }
-  n_written = std::max(n_written, n_tokens + static_cast<int64_t>(tokens.size()));
+  n_written = std::max(n_written, n_tokens() + static_cast<int64_t>(added.size()));
   const Meter meter = start_meter();
   FLEX_TRY(const std::span<const float> logits, transformer->forward(batch, another_follows, on_progress));
-  n_tokens += static_cast<int64_t>(tokens.size());
+  tokens.insert(tokens.end(), added.begin(), added.end());
   ++stats.sweeps;
   learn_disk_speed(meter);
   return logits;
 }
 
+void Session::Impl::clear() {
+  tokens.clear();
+  n_written = 0;
+  earliest = 0;
+}
+
+int64_t Session::Impl::earliest_resume() const {
+  return std::max(earliest, cache.shape().earliest_resume(n_written));
+}
+
 Status Session::Impl::rewind(int64_t length) {
-  if (length < 0 || length > n_tokens) {
+  if (length < 0 || length > n_tokens()) {
     return make_error(ErrorCode::kUsage,
-                      fmt::format("a session of {} tokens cannot be cut back to {}", n_tokens, length));
+                      fmt::format("a session of {} tokens cannot be cut back to {}", n_tokens(), length));
   }
-  const int64_t earliest = cache.shape().earliest_resume(n_written);
-  if (length > 0 && length < earliest) {
+  if (length > 0 && length < earliest_resume()) {
     return make_error(
         ErrorCode::kUsage,
         fmt::format("layers with a sliding window hold what is needed from token {} on, not from "
                     "{}: clear the session and append from the start",
-                    earliest, length));
+                    earliest_resume(), length));
   }
-  n_tokens = length;
-  if (length == 0) n_written = 0;
+  tokens.resize(static_cast<size_t>(length));
+  if (length == 0) clear();
   return {};
 }
 
@@ -145,23 +159,23 @@ void Session::Impl::learn_disk_speed(const Meter& meter) {
   if (mirrors == nullptr) save_disk_speed(engine->paths.front(), profile.disk);
 }
 
-Result<std::span<const float>> Session::Impl::append(std::span<const Token> tokens, bool another_follows,
+Result<std::span<const float>> Session::Impl::append(std::span<const Token> added, bool another_follows,
                                                      const std::function<void(double)>& on_progress) {
-  FLEX_CHECK(check(tokens));
+  FLEX_CHECK(check(added));
   const Meter meter = start_meter();
   const auto largest = static_cast<size_t>(engine->plan.batch.n_tokens);
-  const size_t n_batches = (tokens.size() + largest - 1) / largest;
+  const size_t n_batches = (added.size() + largest - 1) / largest;
   std::span<const float> logits;
   for (size_t i = 0; i < n_batches; ++i) {
     const bool last = i + 1 == n_batches;
-    const auto part = tokens.subspan(i * largest, std::min(largest, tokens.size() - i * largest));
+    const auto part = added.subspan(i * largest, std::min(largest, added.size() - i * largest));
     auto share = [&](double done) {
       on_progress((static_cast<double>(i) + done) / static_cast<double>(n_batches));
     };
     FLEX_TRY(logits, forward(part, false, last, !last || another_follows,
                              on_progress ? std::function<void(double)>(share) : nullptr));
   }
-  stats.prefill_tokens += static_cast<int64_t>(tokens.size());
+  stats.prefill_tokens += static_cast<int64_t>(added.size());
   stats.prefill_seconds += seconds_since(meter.start_ns);
   return logits;
 }
@@ -183,10 +197,21 @@ Result<std::span<const float>> Session::Impl::decode(Token token, bool another_f
   return logits;
 }
 
+Result<uint64_t> Session::Impl::identity() {
+  if (known_identity) return *known_identity;
+  Hash hash;
+  hash.add(engine->identity);
+  hash.add(std::string_view(engine->kernels->name));
+  FLEX_TRY(const uint64_t sampled_bytes, sample_weights(engine->model.schedule, files, hash));
+  stats.bytes_read += sampled_bytes;
+  known_identity = hash.value();
+  return hash.value();
+}
+
 SessionStats Session::Impl::current_stats() const {
   SessionStats current = stats;
   const ReadStats reads = weights->stats();
-  current.bytes_read = reads.bytes_read;
+  current.bytes_read += reads.bytes_read;
   current.stall_seconds = static_cast<double>(reads.stall_ns) * 1e-9;
   current.peak_resident_bytes = peak_resident_bytes();
   return current;
@@ -231,14 +256,49 @@ Result<GenerateResult> Session::generate(const GenerateRequest& request,
 }
 
 void Session::clear() {
-  impl_->n_tokens = 0;
-  impl_->n_written = 0;
+  impl_->clear();
 }
+
 Status Session::rewind(int64_t n_tokens) {
   return impl_->rewind(n_tokens);
 }
+
+int64_t Session::reuse(std::span<const Token> prompt) {
+  const std::vector<Token>& tokens = impl_->tokens;
+  const auto differs = std::mismatch(tokens.begin(), tokens.end(), prompt.begin(), prompt.end()).first;
+  const auto n_most = static_cast<int64_t>(prompt.empty() ? 0 : prompt.size() - 1);
+  if (!impl_->rewind(std::min(differs - tokens.begin(), n_most))) impl_->clear();
+  return n_tokens();
+}
+
+Status Session::save(const std::string& path, int64_t n_tokens) const {
+  if (n_tokens < 1 || n_tokens > impl_->n_tokens()) {
+    return make_error(ErrorCode::kUsage,
+                      fmt::format("{} tokens of {} cannot be saved", n_tokens, impl_->n_tokens()));
+  }
+  // Whoever loads them computes the last one again: what that sees must be there as well.
+  const int64_t n_saved = n_tokens > impl_->earliest_resume() ? n_tokens : impl_->n_tokens();
+  if (n_saved <= impl_->earliest_resume()) {
+    return make_error(ErrorCode::kUsage, "layers with a sliding window have lost what the saved tokens see");
+  }
+  FLEX_TRY(const uint64_t identity, impl_->identity());
+  return write_prompt_cache(path, identity, impl_->cache,
+                            std::span(impl_->tokens).first(static_cast<size_t>(n_saved)));
+}
+
+Status Session::load(const std::string& path) {
+  impl_->clear();
+  FLEX_TRY(const uint64_t identity, impl_->identity());
+  FLEX_TRY(const std::vector<Token> loaded, read_prompt_cache(path, identity, impl_->cache));
+  FLEX_CHECK(impl_->check(loaded));
+  impl_->tokens.assign(loaded.begin(), loaded.end());
+  impl_->n_written = n_tokens();
+  impl_->earliest = impl_->cache.shape().is_windowed_at(n_tokens()) ? n_tokens() - 1 : 0;
+  return {};
+}
+
 int64_t Session::n_tokens() const {
-  return impl_->n_tokens;
+  return impl_->n_tokens();
 }
 void Session::set_stop_token(std::stop_token stop) {
   impl_->weights->set_stop_token(std::move(stop));

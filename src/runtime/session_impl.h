@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,11 +36,17 @@ struct Session::Impl {
                                         const std::function<void(double)>& on_progress);
   Result<std::span<const float>> decode(Token token, bool another_follows);
   Status check(std::span<const Token> tokens) const;
+  void clear();
   Status rewind(int64_t length);
+  int64_t earliest_resume() const;
   Result<GenerateResult> generate(const GenerateRequest& request,
                                   const std::function<void(const GenerateProgress&)>& on_progress,
                                   const std::function<void(double)>& on_prefill);
   Result<std::unique_ptr<WeightSource>> make_source();
+  int64_t n_tokens() const { return static_cast<int64_t>(tokens.size()); }
+  // What the numbers in the cache depend on, beside its shape and the tokens: the model, and the kernels,
+  // which may differ in the last bits.
+  Result<uint64_t> identity();
   SessionStats current_stats() const;
   void learn_disk_speed(const Meter& meter);
 
@@ -51,8 +58,10 @@ struct Session::Impl {
   const MirrorReader* mirrors = nullptr;  // where there are several copies; owned by `weights`
   std::unique_ptr<WeightSource> weights;
   std::unique_ptr<Transformer> transformer;
-  int64_t n_tokens = 0;
+  std::vector<Token> tokens;  // in the KV cache, by position
   int64_t n_written = 0;  // the most tokens since the sequence began: older ones may have made room for them
+  int64_t earliest = 0;   // a loaded sequence cannot be cut back further than to here
+  std::optional<uint64_t> known_identity;
   SessionStats stats;
   MachineProfile profile;     // as this session has come to know the machine
   bool learned_disk = false;  // whether a sweep of this session has measured the disk
