@@ -1,31 +1,41 @@
-// One core's speed of every matrix product of quantised weights, for each instruction set: GB/s of weights,
-// which memory bounds for one token, and G multiply-adds/s, which arithmetic bounds for many.
+// The speed of every matrix product beside what this machine could do at best, measured in the same run: GB/s
+// of weights, which memory bounds for a few tokens, G multiply-adds/s, which arithmetic bounds for many, and
+// the share of whichever bound is nearer.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <memory>
 #include <random>
 #include <vector>
 
 #include "base/page_buffer.h"
+#include "base/thread_pool.h"
 #include "kernels/kernel_table.h"
+#include "micro/peak.h"
 
 namespace flexinfer {
 namespace {
 
-// The shape of gate and up of an 8B model together: larger than a cache in every type.
+// The shape of gate and up of an 8B model together: larger than a cache in every type. Where arithmetic is
+// the bound, fewer rows do.
 constexpr int64_t kRows = 28672;
+constexpr int64_t kRowsOfPrompt = 2048;
 constexpr int64_t kCols = 4096;
-constexpr int64_t kMaxTokens = 64;
+constexpr int64_t kPromptTokens = 512;
 
-struct Operands {
+struct Bench {
   PageBuffer weights;
-  PageBuffer activations;
+  PageBuffer floats;
+  PageBuffer quantised;
   std::vector<float> out;
+  std::array<std::unique_ptr<ThreadPool>, 3> pools;  // by their number of threads
+  std::array<MachinePeak, 3> peaks;
 };
 
-// Bytes below 64 make finite halves of whichever two become a scale.
+// Bytes below 64 make finite halves of whichever two become a scale, and finite floats of any kind.
 void fill(PageBuffer& buffer) {
   std::mt19937_64 random(1);
   for (uint64_t at = 0; at < buffer.size(); at += sizeof(uint64_t)) {
@@ -34,63 +44,95 @@ void fill(PageBuffer& buffer) {
   }
 }
 
-void quantise_activations(const PageBuffer& buffer) {
+void make_activations(Bench& bench) {
   std::mt19937 random(2);
   std::normal_distribution<float> normal;
-  std::vector<float> row(kCols);
-  for (int64_t t = 0; t < kMaxTokens; t++) {
-    for (float& value : row)
-      value = normal(random);
-    std::byte* token = buffer.data() + static_cast<size_t>(t) * q8_row_bytes(kCols);
-    find_kernels("generic")->quantise_row(row.data(), kCols, q8_row_at(token, kCols));
+  for (size_t t = 0; t < kPromptTokens; t++) {
+    auto* row = reinterpret_cast<float*>(bench.floats.data()) + t * kCols;
+    std::generate_n(row, kCols, [&] { return normal(random); });
+    find_kernels("generic")->quantise_row(row, kCols,
+                                          q8_row_at(bench.quantised.data() + t * q8_row_bytes(kCols), kCols));
   }
 }
 
-Result<Operands> make_operands() {
-  const uint64_t largest_row = *row_bytes(GgmlType::kQ8_0, kCols);
-  Operands operands;
-  FLEX_TRY(operands.weights, PageBuffer::allocate(kRows * largest_row));
-  FLEX_TRY(operands.activations, PageBuffer::allocate(kMaxTokens * q8_row_bytes(kCols)));
-  operands.out.resize(kRows * kMaxTokens);
-  fill(operands.weights);
-  quantise_activations(operands.activations);
-  return operands;
+Result<Bench> make_bench() {
+  Bench bench;
+  FLEX_TRY(bench.weights, PageBuffer::allocate(kRows * kCols * sizeof(float)));
+  FLEX_TRY(bench.floats, PageBuffer::allocate(kPromptTokens * kCols * sizeof(float)));
+  FLEX_TRY(bench.quantised, PageBuffer::allocate(kPromptTokens * q8_row_bytes(kCols)));
+  bench.out.resize(std::max(kRows * 8, kRowsOfPrompt * kPromptTokens));
+  fill(bench.weights);
+  make_activations(bench);
+  for (int n : {1, 2}) {
+    const auto i = static_cast<size_t>(n);
+    bench.pools[i] = std::make_unique<ThreadPool>(n);
+    bench.peaks[i] = measure_peak(*bench.pools[i], {bench.weights.data(), bench.weights.size()});
+    fmt::print(
+        "{} thread{}: memory read at {:.1f} GB/s; G multiply-adds/s in registers: {:.0f} of bytes, {:.0f} of "
+        "floats\n",
+        n, n == 1 ? "" : "s", bench.peaks[i].read_bytes * 1e-9, bench.peaks[i].byte_products * 1e-9,
+        bench.peaks[i].float_products * 1e-9);
+  }
+  return bench;
 }
 
-void multiply(benchmark::State& state, const KernelTable::Matmul& kernel, Operands& operands) {
-  const MatmulArgs args = {.weights = operands.weights.data(),
-                           .row_bytes = static_cast<size_t>(*row_bytes(kernel.type, kCols)),
-                           .n_rows = kRows,
-                           .cols = kCols,
-                           .activations = operands.activations.data(),
-                           .activation_bytes = q8_row_bytes(kCols),
-                           .n_tokens = state.range(0),
-                           .out = operands.out.data(),
-                           .out_stride = kRows};
+MatmulArgs make_args(Bench& bench, GgmlType type, int64_t n_tokens) {
+  const bool is_f32 = activation_kind(type) == ActivationKind::kF32;
+  return {.weights = bench.weights.data(),
+          .row_bytes = static_cast<size_t>(*row_bytes(type, kCols)),
+          .n_rows = n_tokens == kPromptTokens ? kRowsOfPrompt : kRows,
+          .cols = kCols,
+          .activations = is_f32 ? bench.floats.data() : bench.quantised.data(),
+          .activation_bytes = is_f32 ? kCols * sizeof(float) : q8_row_bytes(kCols),
+          .n_tokens = n_tokens,
+          .out = bench.out.data(),
+          .out_stride = n_tokens == kPromptTokens ? kRowsOfPrompt : kRows};
+}
+
+// Rows are shared out as in ops/matmul.cpp.
+void multiply_on(ThreadPool& pool, MatmulFn matmul, const MatmulArgs& args) {
+  pool.parallel_for(args.n_rows, 32, [&](int64_t begin, int64_t end) {
+    MatmulArgs part = args;
+    part.weights += static_cast<size_t>(begin) * args.row_bytes;
+    part.n_rows = end - begin;
+    part.out += begin;
+    matmul(part);
+  });
+}
+
+void multiply(benchmark::State& state, const KernelTable::Matmul& kernel, Bench& bench) {
+  const MatmulArgs args = make_args(bench, kernel.type, state.range(0));
+  const auto n_threads = static_cast<size_t>(state.range(1));
   for ([[maybe_unused]] auto _ : state) {
-    kernel.matmul(args);
+    multiply_on(*bench.pools[n_threads], kernel.matmul, args);
     benchmark::ClobberMemory();
   }
+  const auto bytes = static_cast<double>(args.row_bytes) * static_cast<double>(args.n_rows);
+  const auto products = static_cast<double>(args.n_rows * kCols * args.n_tokens);
   const auto rate = [](double per_call) {
-    return benchmark::Counter(per_call * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
+    return benchmark::Counter(per_call, benchmark::Counter::kIsIterationInvariantRate);
   };
-  state.counters["GB/s"] = rate(static_cast<double>(args.row_bytes) * kRows);
-  state.counters["GMAC/s"] = rate(static_cast<double>(kRows * kCols * args.n_tokens));
+  state.counters["GB/s"] = rate(bytes * 1e-9);
+  state.counters["GMAC/s"] = rate(products * 1e-9);
+  const MachinePeak& peak = bench.peaks[n_threads];
+  const double product_peak =
+      activation_kind(kernel.type) == ActivationKind::kF32 ? peak.float_products : peak.byte_products;
+  state.counters["%memory"] = rate(100 * bytes / peak.read_bytes);
+  if (product_peak > 0) state.counters["%peak"] = rate(100 * products / product_peak);
 }
 
-void register_benchmarks(Operands& operands) {
+void register_benchmarks(Bench& bench) {
   for (const char* name : {"generic", "avx2", "avx512"}) {
     const KernelTable* table = find_kernels(name);
     if (table == nullptr) continue;
     for (const KernelTable::Matmul& kernel : table->matmuls) {
-      if (kernel.matmul == nullptr || activation_kind(kernel.type) != ActivationKind::kQ8) continue;
+      if (kernel.matmul == nullptr) continue;
       benchmark::RegisterBenchmark(fmt::format("{}/{}", name, ggml_type_info(kernel.type).name).c_str(),
-                                   [&](benchmark::State& state) { multiply(state, kernel, operands); })
-          ->ArgName("tokens")
-          ->Arg(1)
-          ->Arg(4)
-          ->Arg(kMaxTokens)
+                                   [&](benchmark::State& state) { multiply(state, kernel, bench); })
+          ->ArgNames({"tokens", "threads"})
+          ->ArgsProduct({{1, 4, 8, kPromptTokens}, {1, 2}})
           ->MinTime(0.1)
+          ->UseRealTime()
           ->Unit(benchmark::kMillisecond);
     }
   }
@@ -102,12 +144,12 @@ void register_benchmarks(Operands& operands) {
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  auto operands = flexinfer::make_operands();
-  if (!operands) {
-    fmt::print(stderr, "{}\n", operands.error().message);
+  auto bench = flexinfer::make_bench();
+  if (!bench) {
+    fmt::print(stderr, "{}\n", bench.error().message);
     return 1;
   }
-  flexinfer::register_benchmarks(*operands);
+  flexinfer::register_benchmarks(*bench);
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

@@ -6,7 +6,7 @@
 namespace flexinfer {
 namespace {
 
-constexpr int64_t kRowGrain = 16;  // rows that stay together on one thread: a kernel works on several at once
+constexpr int64_t kRowGrain = 32;  // rows that stay together on one thread: a kernel works on several at once
 
 }  // namespace
 

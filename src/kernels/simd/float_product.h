@@ -9,6 +9,7 @@
 namespace flexinfer::simd {
 
 inline constexpr int64_t kRowTile = 4;  // independent sums, enough to cover the latency of a multiply-add
+inline constexpr int64_t kFloatTokenBatch = 32;  // tokens whose activations stay in the second cache
 
 template <class Row, int n_rows, int n_tokens>
 void multiply_float_tile(const MatmulArgs& args, int64_t first_row, int64_t first_token) {
@@ -42,15 +43,26 @@ void multiply_float_tiles(const MatmulArgs& args, int64_t first_row, int64_t tok
   if constexpr (tile_tokens > 1) multiply_float_tiles<Row, n_rows, tile_tokens / 2>(args, first_row, token);
 }
 
-// As MatmulArgs says, for weights of the type of Row; cols may be any number of whole blocks.
 template <class Row>
-void multiply_floats(const MatmulArgs& args) {
+void multiply_float_rows(const MatmulArgs& args) {
   constexpr int kTokenTile = Row::Isa::kTokenTile;
   int64_t row = 0;
   for (; row + kRowTile <= args.n_rows; row += kRowTile)
     multiply_float_tiles<Row, kRowTile, kTokenTile>(args, row, 0);
   for (; row < args.n_rows; row++)
     multiply_float_tiles<Row, 1, kTokenTile>(args, row, 0);
+}
+
+// As MatmulArgs says, for weights of the type of Row; cols may be any number of whole blocks.
+template <class Row>
+void multiply_floats(const MatmulArgs& args) {
+  for (int64_t t = 0; t < args.n_tokens; t += kFloatTokenBatch) {
+    MatmulArgs batch = args;
+    batch.activations += static_cast<size_t>(t) * args.activation_bytes;
+    batch.n_tokens = args.n_tokens - t < kFloatTokenBatch ? args.n_tokens - t : kFloatTokenBatch;
+    batch.out += t * args.out_stride;
+    multiply_float_rows<Row>(batch);
+  }
 }
 
 }  // namespace flexinfer::simd

@@ -54,49 +54,49 @@ template <class Format, class Isa>
 
 template <class Isa>
 struct Q4_0 : Format<Isa, BlockQ4_0, Encoding{.max_byte = 15, .offset = 8}> {
-  static void unpack(const PanelRows<Isa>& rows, size_t block, PanelGroup<Q4_0>* group) {
-    unpack_nibbles(rows, block + offsetof(BlockQ4_0, qs), group);
-    group->scales[0] = rows.load_halves(block + offsetof(BlockQ4_0, d));
+  static void unpack(const PanelRows<Isa>& rows, PanelGroup<Q4_0>* group) {
+    unpack_nibbles(rows, offsetof(BlockQ4_0, qs), group);
+    group->scales[0] = rows.load_first_halves(offsetof(BlockQ4_0, d));
   }
 };
 
 template <class Isa>
 struct Q4_1 : Format<Isa, BlockQ4_1, Encoding{.max_byte = 15, .has_minimums = true}> {
-  static void unpack(const PanelRows<Isa>& rows, size_t block, PanelGroup<Q4_1>* group) {
-    unpack_nibbles(rows, block + offsetof(BlockQ4_1, qs), group);
-    unpack_scale_and_offset(rows, block + offsetof(BlockQ4_1, d), group);
+  static void unpack(const PanelRows<Isa>& rows, PanelGroup<Q4_1>* group) {
+    unpack_nibbles(rows, offsetof(BlockQ4_1, qs), group);
+    unpack_scale_and_offset(rows, offsetof(BlockQ4_1, d), group);
   }
 };
 
 template <class Isa>
 struct Q5_0 : Format<Isa, BlockQ5_0, Encoding{.max_byte = 31, .offset = 16}> {
-  static void unpack(const PanelRows<Isa>& rows, size_t block, PanelGroup<Q5_0>* group) {
-    unpack_nibbles(rows, block + offsetof(BlockQ5_0, qs), group);
-    add_fifth_bits(rows.load_words(block + offsetof(BlockQ5_0, qh)), group);
-    group->scales[0] = rows.load_halves(block + offsetof(BlockQ5_0, d));
+  static void unpack(const PanelRows<Isa>& rows, PanelGroup<Q5_0>* group) {
+    unpack_nibbles(rows, offsetof(BlockQ5_0, qs), group);
+    add_fifth_bits(rows.load_words(offsetof(BlockQ5_0, qh)), group);
+    group->scales[0] = rows.load_first_halves(offsetof(BlockQ5_0, d));
   }
 };
 
 template <class Isa>
 struct Q5_1 : Format<Isa, BlockQ5_1, Encoding{.max_byte = 31, .has_minimums = true}> {
-  static void unpack(const PanelRows<Isa>& rows, size_t block, PanelGroup<Q5_1>* group) {
-    unpack_nibbles(rows, block + offsetof(BlockQ5_1, qs), group);
-    add_fifth_bits(rows.load_words(block + offsetof(BlockQ5_1, qh)), group);
-    unpack_scale_and_offset(rows, block + offsetof(BlockQ5_1, d), group);
+  static void unpack(const PanelRows<Isa>& rows, PanelGroup<Q5_1>* group) {
+    unpack_nibbles(rows, offsetof(BlockQ5_1, qs), group);
+    add_fifth_bits(rows.load_words(offsetof(BlockQ5_1, qh)), group);
+    unpack_scale_and_offset(rows, offsetof(BlockQ5_1, d), group);
   }
 };
 
 template <class Isa>
 struct Q8_0
     : Format<Isa, BlockQ8_0, Encoding{.max_byte = 255, .offset = Isa::kSignedBias, .is_signed = true}> {
-  static void unpack(const PanelRows<Isa>& rows, size_t block, PanelGroup<Q8_0>* group) {
+  static void unpack(const PanelRows<Isa>& rows, PanelGroup<Q8_0>* group) {
     static_assert(Isa::kSignedBias == 0 || Isa::kSignedBias == 128);
     constexpr uint32_t kBiases = Isa::kSignedBias * 0x01010101u;  // 128 is added by flipping the top bit
-    rows.load_eight_columns(block + offsetof(BlockQ8_0, qs), group->weights);
+    rows.load_eight_columns(offsetof(BlockQ8_0, qs), group->weights);
 #pragma GCC unroll 8
     for (int i = 0; i < kGroupWords; i++)
       group->weights[i] ^= kBiases;
-    group->scales[0] = rows.load_halves(block + offsetof(BlockQ8_0, d));
+    group->scales[0] = rows.load_first_halves(offsetof(BlockQ8_0, d));
   }
 };
 

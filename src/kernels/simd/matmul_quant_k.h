@@ -45,15 +45,12 @@ template <class Format, class Isa, class Upper>
 [[gnu::always_inline]] inline void unpack_two_groups(const PanelRows<Isa>& rows, size_t offset,
                                                      const Upper& upper, int low, int high,
                                                      PanelGroup<Format>* groups) {
-#pragma GCC unroll 2
-  for (int half = 0; half < kGroupWords; half += 4) {
-    typename Isa::Word columns[4];
-    rows.load_columns(offset + 4 * static_cast<size_t>(half), columns);
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-      groups[low].weights[half + i] = (columns[i] & kLowNibbles) | upper.of(low, half + i);
-      groups[high].weights[half + i] = ((columns[i] >> 4) & kLowNibbles) | upper.of(high, half + i);
-    }
+  typename Isa::Word columns[kGroupWords];
+  rows.load_eight_columns(offset, columns);
+#pragma GCC unroll 8
+  for (int i = 0; i < kGroupWords; i++) {
+    groups[low].weights[i] = (columns[i] & kLowNibbles) | upper.of(low, i);
+    groups[high].weights[i] = ((columns[i] >> 4) & kLowNibbles) | upper.of(high, i);
   }
 }
 
@@ -62,18 +59,13 @@ template <class Format, class Isa, class Upper>
 [[gnu::always_inline]] inline void unpack_four_groups(const PanelRows<Isa>& rows, size_t offset,
                                                       const Upper& upper, int first,
                                                       PanelGroup<Format>* groups) {
-#pragma GCC unroll 2
-  for (int half = 0; half < kGroupWords; half += 4) {
-    typename Isa::Word columns[4];
-    rows.load_columns(offset + 4 * static_cast<size_t>(half), columns);
+  typename Isa::Word columns[kGroupWords];
+  rows.load_eight_columns(offset, columns);
+#pragma GCC unroll 8
+  for (int i = 0; i < kGroupWords; i++) {
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-#pragma GCC unroll 4
-      for (int g = 0; g < 4; g++) {
-        groups[first + g].weights[half + i] =
-            ((columns[i] >> (2 * g)) & kLowPairs) | upper.of(first + g, half + i);
-      }
-    }
+    for (int g = 0; g < 4; g++)
+      groups[first + g].weights[i] = ((columns[i] >> (2 * g)) & kLowPairs) | upper.of(first + g, i);
   }
 }
 
@@ -90,11 +82,11 @@ template <class Format, class Isa, class Upper>
 // bytes 0 to 3 and 4 to 7 are the first four scales and minimums. The others have their low four bits in the
 // nibbles of bytes 8 to 11 and their upper two in what is left of the bytes before.
 template <class Format, class Isa>
-[[gnu::always_inline]] inline void unpack_scales_and_minimums(const PanelRows<Isa>& rows, size_t block,
+[[gnu::always_inline]] inline void unpack_scales_and_minimums(const PanelRows<Isa>& rows,
                                                               PanelGroup<Format>* groups) {
   using Word = typename Isa::Word;
   Word header[4];
-  rows.load_columns(block, header);
+  rows.load_columns(0, header);
   const auto d = low_half<Isa>(header[0]);
   const auto dmin = high_half<Isa>(header[0]);
   const Word scales[2] = {header[1] & 0x3f3f3f3f,
@@ -110,14 +102,14 @@ template <class Format, class Isa>
 
 template <class Isa>
 struct Q2_K : Format<Isa, BlockQ2_K, Encoding{.max_byte = 3, .has_minimums = true}> {
-  static void unpack(const PanelRows<Isa>& rows, size_t block, PanelGroup<Q2_K>* groups) {
-    unpack_four_groups(rows, block + offsetof(BlockQ2_K, qs), NoUpperBits{}, 0, groups);
-    unpack_four_groups(rows, block + offsetof(BlockQ2_K, qs) + 32, NoUpperBits{}, 4, groups);
-    const auto d_and_dmin = rows.load_words(block + offsetof(BlockQ2_K, d));
+  static void unpack(const PanelRows<Isa>& rows, PanelGroup<Q2_K>* groups) {
+    unpack_four_groups(rows, offsetof(BlockQ2_K, qs), NoUpperBits{}, 0, groups);
+    unpack_four_groups(rows, offsetof(BlockQ2_K, qs) + 32, NoUpperBits{}, 4, groups);
+    const auto d_and_dmin = rows.load_words(offsetof(BlockQ2_K, d));
     const auto d = low_half<Isa>(d_and_dmin);
     const auto dmin = high_half<Isa>(d_and_dmin);
     typename Isa::Word scales[4];
-    rows.load_columns(block + offsetof(BlockQ2_K, scales), scales);
+    rows.load_columns(offsetof(BlockQ2_K, scales), scales);
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++) {
       groups[i / 2].scales[i % 2] = d * field<Isa>(scales[i / 4], i % 4 * 8, 15);
@@ -128,20 +120,19 @@ struct Q2_K : Format<Isa, BlockQ2_K, Encoding{.max_byte = 3, .has_minimums = tru
 
 template <class Isa>
 struct Q3_K : Format<Isa, BlockQ3_K, Encoding{.max_byte = 7, .offset = 4}> {
-  static void unpack(const PanelRows<Isa>& rows, size_t block, PanelGroup<Q3_K>* groups) {
-    const UpperBits<Isa, 1, 2> third(rows, block + offsetof(BlockQ3_K, hmask));
-    unpack_four_groups(rows, block + offsetof(BlockQ3_K, qs), third, 0, groups);
-    unpack_four_groups(rows, block + offsetof(BlockQ3_K, qs) + 32, third, 4, groups);
-    unpack_scales(rows, block, groups);
+  static void unpack(const PanelRows<Isa>& rows, PanelGroup<Q3_K>* groups) {
+    const UpperBits<Isa, 1, 2> third(rows, offsetof(BlockQ3_K, hmask));
+    unpack_four_groups(rows, offsetof(BlockQ3_K, qs), third, 0, groups);
+    unpack_four_groups(rows, offsetof(BlockQ3_K, qs) + 32, third, 4, groups);
+    unpack_scales(rows, groups);
   }
 
   // Sixteen 6-bit numbers: the low nibbles of bytes 0 to 7, then the high ones; the upper two bits in bytes 8
   // to 11.
-  [[gnu::always_inline]] static void unpack_scales(const PanelRows<Isa>& rows, size_t block,
-                                                   PanelGroup<Q3_K>* groups) {
+  [[gnu::always_inline]] static void unpack_scales(const PanelRows<Isa>& rows, PanelGroup<Q3_K>* groups) {
     using Word = typename Isa::Word;
-    const auto d = rows.load_halves(block + offsetof(BlockQ3_K, d));
-    const size_t packed = block + offsetof(BlockQ3_K, scales);
+    const auto d = rows.load_halves(offsetof(BlockQ3_K, d));
+    const size_t packed = offsetof(BlockQ3_K, scales);
     const Word low[2] = {rows.load_words(packed), rows.load_words(packed + 4)};
     const Word high = rows.load_words(packed + 8);
 #pragma GCC unroll 4
@@ -157,29 +148,29 @@ struct Q3_K : Format<Isa, BlockQ3_K, Encoding{.max_byte = 7, .offset = 4}> {
 
 template <class Isa>
 struct Q4_K : Format<Isa, BlockQ4_K, Encoding{.max_byte = 15, .has_minimums = true}> {
-  static void unpack(const PanelRows<Isa>& rows, size_t block, PanelGroup<Q4_K>* groups) {
-    unpack_scales_and_minimums(rows, block, groups);
-    unpack_nibble_groups(rows, block + offsetof(BlockQ4_K, qs), NoUpperBits{}, groups);
+  static void unpack(const PanelRows<Isa>& rows, PanelGroup<Q4_K>* groups) {
+    unpack_scales_and_minimums(rows, groups);
+    unpack_nibble_groups(rows, offsetof(BlockQ4_K, qs), NoUpperBits{}, groups);
   }
 };
 
 template <class Isa>
 struct Q5_K : Format<Isa, BlockQ5_K, Encoding{.max_byte = 31, .has_minimums = true}> {
-  static void unpack(const PanelRows<Isa>& rows, size_t block, PanelGroup<Q5_K>* groups) {
-    unpack_scales_and_minimums(rows, block, groups);
-    const UpperBits<Isa, 1, 4> fifth(rows, block + offsetof(BlockQ5_K, qh));
-    unpack_nibble_groups(rows, block + offsetof(BlockQ5_K, qs), fifth, groups);
+  static void unpack(const PanelRows<Isa>& rows, PanelGroup<Q5_K>* groups) {
+    unpack_scales_and_minimums(rows, groups);
+    const UpperBits<Isa, 1, 4> fifth(rows, offsetof(BlockQ5_K, qh));
+    unpack_nibble_groups(rows, offsetof(BlockQ5_K, qs), fifth, groups);
   }
 };
 
 template <class Isa>
 struct Q6_K : Format<Isa, BlockQ6_K, Encoding{.max_byte = 63, .offset = 32}> {
-  static void unpack(const PanelRows<Isa>& rows, size_t block, PanelGroup<Q6_K>* groups) {
-    unpack_half(rows, block + offsetof(BlockQ6_K, ql), block + offsetof(BlockQ6_K, qh), groups);
-    unpack_half(rows, block + offsetof(BlockQ6_K, ql) + 64, block + offsetof(BlockQ6_K, qh) + 32, groups + 4);
-    const auto d = rows.load_halves(block + offsetof(BlockQ6_K, d));
+  static void unpack(const PanelRows<Isa>& rows, PanelGroup<Q6_K>* groups) {
+    unpack_half(rows, offsetof(BlockQ6_K, ql), offsetof(BlockQ6_K, qh), groups);
+    unpack_half(rows, offsetof(BlockQ6_K, ql) + 64, offsetof(BlockQ6_K, qh) + 32, groups + 4);
+    const auto d = rows.load_halves(offsetof(BlockQ6_K, d));
     typename Isa::Word scales[4];
-    rows.load_columns(block + offsetof(BlockQ6_K, scales), scales);
+    rows.load_columns(offsetof(BlockQ6_K, scales), scales);
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++) {
       // A signed byte plus 128 is the byte with its top bit flipped.

@@ -37,21 +37,21 @@ inline constexpr LevelBytes kIq4Bytes = level_bytes(kIq4Levels, Isa::kSignedBias
 
 template <class Isa>
 struct IQ4_NL : Format<Isa, BlockIQ4_NL, kIq4Encoding<Isa>> {
-  static void unpack(const PanelRows<Isa>& rows, size_t block, PanelGroup<IQ4_NL>* group) {
-    unpack_levels(rows, block + offsetof(BlockIQ4_NL, qs), kIq4Bytes<Isa>, group);
-    group->scales[0] = rows.load_halves(block + offsetof(BlockIQ4_NL, d));
+  static void unpack(const PanelRows<Isa>& rows, PanelGroup<IQ4_NL>* group) {
+    unpack_levels(rows, offsetof(BlockIQ4_NL, qs), kIq4Bytes<Isa>, group);
+    group->scales[0] = rows.load_first_halves(offsetof(BlockIQ4_NL, d));
   }
 };
 
 template <class Isa>
 struct IQ4_XS : Format<Isa, BlockIQ4_XS, kIq4Encoding<Isa>> {
-  static void unpack(const PanelRows<Isa>& rows, size_t block, PanelGroup<IQ4_XS>* groups) {
-    const auto d_and_high = rows.load_words(block + offsetof(BlockIQ4_XS, d));
+  static void unpack(const PanelRows<Isa>& rows, PanelGroup<IQ4_XS>* groups) {
+    const auto d_and_high = rows.load_words(offsetof(BlockIQ4_XS, d));
     const auto d = low_half<Isa>(d_and_high);
-    const auto low = rows.load_words(block + offsetof(BlockIQ4_XS, scales_l));
+    const auto low = rows.load_words(offsetof(BlockIQ4_XS, scales_l));
 #pragma GCC unroll 8
     for (int g = 0; g < kSuperBlockGroups; g++) {
-      unpack_levels(rows, block + offsetof(BlockIQ4_XS, qs) + 16 * static_cast<size_t>(g), kIq4Bytes<Isa>,
+      unpack_levels(rows, offsetof(BlockIQ4_XS, qs) + 16 * static_cast<size_t>(g), kIq4Bytes<Isa>,
                     groups + g);
       const auto scales = ((low >> (4 * g)) & 15) | (((d_and_high >> (16 + 2 * g)) & 3) << 4);
       groups[g].scales[0] = d * field<Isa>(scales, 0, 63, 32);
@@ -65,9 +65,9 @@ template <class Isa>
 struct MXFP4 : Format<Isa, BlockMXFP4, Encoding{.max_byte = 2 * kMxfp4Offset, .offset = kMxfp4Offset}> {
   static constexpr LevelBytes kBytes = level_bytes(kMxfp4Levels, kMxfp4Offset);
 
-  static void unpack(const PanelRows<Isa>& rows, size_t block, PanelGroup<MXFP4>* group) {
-    unpack_levels(rows, block + offsetof(BlockMXFP4, qs), kBytes, group);
-    group->scales[0] = power_of_two(rows.load_bytes(block + offsetof(BlockMXFP4, e)));
+  static void unpack(const PanelRows<Isa>& rows, PanelGroup<MXFP4>* group) {
+    unpack_levels(rows, offsetof(BlockMXFP4, qs), kBytes, group);
+    group->scales[0] = power_of_two(rows.load_bytes(offsetof(BlockMXFP4, e)));
   }
 
   // 2^(e - 128), which is subnormal where e < 2.

@@ -1,9 +1,9 @@
 // The product of quantised weights and 8-bit activations, written once for every vector instruction set.
 //
-// A panel is as many rows as a vector has 32-bit lanes. Lane r belongs to row r throughout: nothing is ever
-// summed across lanes, so a row's bits cannot depend on its neighbours. Weights are unpacked in groups of 32
-// columns, four columns of a row in one lane, and a chunk of groups is multiplied with all tokens while it is
-// in the cache.
+// A panel is one or several vectors of rows (panel_rows.h). Lane r belongs to row r throughout: nothing is
+// ever summed across lanes, so a row's bits cannot depend on its neighbours. Weights are unpacked in groups
+// of 32 columns, four columns of a row in one lane. A chunk of groups is unpacked once for many tokens, and
+// multiplied by tiles of them while it is in the first cache; a tile's integer sums stay in registers.
 //
 // The order of one output element, the same as in kernels/generic/matmul_quant.cpp, so that bits are equal:
 //   for each group of 32 columns, in order:
@@ -14,39 +14,35 @@
 // dot and sum are exact integers over the columns that share a scale. Every float operation rounds once.
 //
 // An instruction set is a struct Isa, derived from Lanes<number of rows>, with
+//   kTileVectors     vectors of rows multiplied at once (1 unless it says otherwise)
 //   kTokenTile       tokens multiplied at once, a power of two
 //   kSignedBias      what is added to a signed weight to give the byte that `dot` takes
 //   half_to_float    Halves to Float
 //   look_up          a table of 16 bytes and a Word of bytes below 16 to those bytes of the table
 //   load_columns     16 bytes at an offset of each row to four Words, as PanelRows::load_columns says
-//   dot              adds the products of some Words of weights and the tokens' values to the tokens' sums
+//   load_eight_columns   the same with 32 bytes, where that is better than load_columns twice
+//   dot              adds the products of some Words and the tokens' values to the tokens' sums; where
+//                    kTileVectors is more than one, of as many Words of each vector to its sums
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "kernels/kernel_table.h"
+#include "kernels/simd/panel_rows.h"
 #include "quant/q8_activations.h"
 
 namespace flexinfer::simd {
 
 inline constexpr int kGroup = kActivationBlock;  // columns that share an activation scale
 inline constexpr int kGroupWords = kGroup / 4;
-inline constexpr int kChunkGroups = 8;      // groups unpacked before they are multiplied: one super-block
-inline constexpr int64_t kTokenBatch = 64;  // tokens that share an unpacking: their sums stay in the cache
-
-// Vectors of one number for each row of a panel.
-template <int n_rows>
-struct Lanes {
-  static constexpr int kRows = n_rows;
-  typedef uint32_t Word __attribute__((vector_size(n_rows * 4)));
-  typedef int32_t Int __attribute__((vector_size(n_rows * 4)));
-  typedef float Float __attribute__((vector_size(n_rows * 4)));
-  typedef uint16_t Halves __attribute__((vector_size(n_rows * 2)));
-};
+inline constexpr int kChunkGroups = 8;       // groups unpacked before they are multiplied: one super-block
+inline constexpr int64_t kTokenBatch = 256;  // tokens that share an unpacking: their sums stay in the cache
 
 // How a type's weights stand in bytes: weight = scale * (byte - offset), less a minimum where it has one.
 struct Encoding {
@@ -57,7 +53,7 @@ struct Encoding {
 };
 
 // What every format has in common. A format adds
-//   unpack(rows, block, groups)    the blocks that begin `block` bytes into the rows, to kGroups groups
+//   unpack(rows, groups)    the blocks that come next in the rows, to kGroups groups
 template <class InstructionSet, class Block, Encoding encoding>
 struct Format {
   using Isa = InstructionSet;
@@ -67,7 +63,7 @@ struct Format {
   static constexpr int kScales = kGroup / Block::kScaleWeights;
 };
 
-// 32 columns of a panel.
+// 32 columns of a vector of rows.
 template <class Format>
 struct PanelGroup {
   using Isa = typename Format::Isa;
@@ -77,186 +73,231 @@ struct PanelGroup {
 };
 
 // Some groups of a panel, unpacked.
-template <class Format>
+template <class Format, int n_vectors>
 struct PanelChunk {
-  PanelGroup<Format> groups[kChunkGroups];
+  PanelGroup<Format> groups[n_vectors][kChunkGroups];
   int n_groups;
-  size_t first;  // where in the row the groups begin, counted in groups
+  size_t first;  // where in the row the groups begin, counted in groups; a multiple of kChunkGroups
 };
 
-template <class Value>
-[[gnu::always_inline]] inline Value load(const std::byte* from) {
-  Value value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
-
-// The rows of a panel. Where the matrix ends within it, the last row is repeated: those lanes are not stored.
-template <class Isa>
-class PanelRows {
- public:
-  PanelRows(const MatmulArgs& args, int64_t first) {
-    for (int r = 0; r < Isa::kRows; r++)
-      rows_[r] = row_at(args, first + r);
-    next_ = row_at(args, first + Isa::kRows);
-  }
-
-  // 16 bytes at `offset` of each row as four columns: column i holds the bytes from 4 * i on.
-  [[gnu::always_inline]] void load_columns(size_t offset, typename Isa::Word* columns) const {
-    prefetch(offset, 16);
-    Isa::load_columns(rows_, offset, columns);
-  }
-
-  // 32 bytes as eight columns.
-  [[gnu::always_inline]] void load_eight_columns(size_t offset, typename Isa::Word* columns) const {
-    load_columns(offset, columns);
-    load_columns(offset + 16, columns + 4);
-  }
-
-  [[gnu::always_inline]] typename Isa::Word load_words(size_t offset) const {
-    return gather<typename Isa::Word, uint32_t>(offset, std::make_index_sequence<Isa::kRows>());
-  }
-
-  // One byte of each row.
-  [[gnu::always_inline]] typename Isa::Word load_bytes(size_t offset) const {
-    return gather<typename Isa::Word, uint8_t>(offset, std::make_index_sequence<Isa::kRows>());
-  }
-
-  [[gnu::always_inline]] typename Isa::Float load_halves(size_t offset) const {
-    return Isa::half_to_float(
-        gather<typename Isa::Halves, uint16_t>(offset, std::make_index_sequence<Isa::kRows>()));
-  }
-
- private:
-  static const std::byte* row_at(const MatmulArgs& args, int64_t row) {
-    return args.weights + static_cast<size_t>(std::min(row, args.n_rows - 1)) * args.row_bytes;
-  }
-
-  template <class Vector, class Value, size_t... r>
-  [[gnu::always_inline]] Vector gather(size_t offset, std::index_sequence<r...>) const {
-    prefetch(offset, sizeof(Value));
-    return Vector{load<Value>(rows_[r] + offset)...};
-  }
-
-  // Asks for as much of the next panel as is read of this one, in the order of its bytes: processors follow
-  // one stream of reads far better than one for each row. Past the end of the matrix this does no harm.
-  [[gnu::always_inline]] void prefetch(size_t offset, size_t n_bytes) const {
-    for (size_t i = 0; i < n_bytes * Isa::kRows; i += 64)
-      __builtin_prefetch(next_ + offset * Isa::kRows + i, 0, 2);
-  }
-
-  const std::byte* rows_[Isa::kRows];
-  const std::byte* next_;  // the row after the panel
-};
-
-// Where the activations of some tokens begin, and the offsets of the parts of a Q8 row.
-template <int n_tokens>
-struct TokenTile {
-  const std::byte* token[n_tokens];
-  size_t scales_offset;
-  size_t sums_offset;
-};
-
-// The sum of a token's values over part h of a group, whose sums are given.
-template <class Format>
-[[gnu::always_inline]] inline int part_sum(const std::byte* sums, int h) {
-  if constexpr (Format::kScales == 2) return load<int16_t>(sums + h * 2);
-  return load<int16_t>(sums) + load<int16_t>(sums + 2);
-}
-
-// totals[t] += part h of a group of weights . the same columns of group `index` of the tokens' activations.
+// What a chunk is multiplied with, for some tokens.
 template <class Format, int n_tokens>
-[[gnu::always_inline]] inline void multiply_part(const PanelGroup<Format>& group,
-                                                 const TokenTile<n_tokens>& tile, size_t index, int h,
-                                                 typename Format::Isa::Float (&totals)[n_tokens]) {
+struct TokenTile {
+  static constexpr int kParts = kChunkGroups * Format::kScales;
+  using Sum = std::conditional_t<Format::kEncoding.has_minimums, float, int32_t>;
+
+  const std::byte* values[n_tokens];
+  const std::byte* scales[n_tokens];
+  // Of the values of each part: their sum where there are minimums, else what the weights' offset takes off.
+  Sum sums[n_tokens][kParts];
+};
+
+// The sums of each part of a chunk, from those of 16 values, which are there to the end of the chunk whether
+// or not the row reaches as far.
+template <class Format, int n_tokens>
+[[gnu::always_inline]] inline void load_sums(const std::byte* from, int t,
+                                             TokenTile<Format, n_tokens>& tile) {
+  constexpr int kParts = TokenTile<Format, n_tokens>::kParts;
+  using Parts = typename VectorOf<int32_t, kParts>::Type;
+  using Floats = typename VectorOf<float, kParts>::Type;
+  Parts parts;
+  if constexpr (Format::kScales == 2) {
+    typename VectorOf<int16_t, kParts>::Type sums;
+    std::memcpy(&sums, from, sizeof sums);
+    parts = __builtin_convertvector(sums, Parts);
+  } else {
+    std::memcpy(&parts, from, sizeof parts);  // two sums in each: the second one in the upper half
+    parts = ((parts << 16) >> 16) + (parts >> 16);
+  }
+  if constexpr (Format::kEncoding.has_minimums) {
+    const Floats floats = __builtin_convertvector(parts, Floats);
+    std::memcpy(tile.sums[t], &floats, sizeof floats);
+  } else {
+    parts *= -Format::kEncoding.offset;
+    std::memcpy(tile.sums[t], &parts, sizeof parts);
+  }
+}
+
+template <class Format, int n_tokens>
+[[gnu::always_inline]] inline void load_tile(const MatmulArgs& args, int64_t first, size_t first_group,
+                                             TokenTile<Format, n_tokens>& tile) {
+  const auto cols = static_cast<size_t>(args.cols);
+#pragma GCC unroll 8
+  for (int t = 0; t < n_tokens; t++) {
+    const std::byte* token = args.activations + static_cast<size_t>(first + t) * args.activation_bytes;
+    tile.values[t] = token + first_group * kGroup;
+    tile.scales[t] = token + q8_scales_offset(cols) + first_group * sizeof(float);
+    load_sums(token + q8_sums_offset(cols) + first_group * 2 * sizeof(int16_t), t, tile);
+  }
+}
+
+// totals = the parts of group g of the chunk . the same columns of the tile, without the activations' scales.
+template <class Format, int n_vectors, int n_tokens>
+[[gnu::always_inline]] inline void multiply_part(const PanelChunk<Format, n_vectors>& chunk,
+                                                 const TokenTile<Format, n_tokens>& tile, int g, int h,
+                                                 typename Format::Isa::Float (&totals)[n_vectors][n_tokens]) {
   using Isa = typename Format::Isa;
+  using Float = typename Isa::Float;
   constexpr Encoding kEncoding = Format::kEncoding;
   constexpr int kWords = kGroupWords / Format::kScales;
-  typename Isa::Int dots[n_tokens];
-  int sums[n_tokens];
+  const int part = g * Format::kScales + h;
+  typename Isa::Int dots[n_vectors][n_tokens];
+  const typename Isa::Word* weights[n_vectors];
   const std::byte* values[n_tokens];
 #pragma GCC unroll 8
-  for (int t = 0; t < n_tokens; t++) {
-    sums[t] = part_sum<Format>(tile.token[t] + tile.sums_offset + index * 4, h);
-    dots[t] = typename Isa::Int{} - kEncoding.offset * sums[t];
-    values[t] = tile.token[t] + index * kGroup + h * kWords * 4;
-  }
-  Isa::template dot<kEncoding, kWords>(group.weights + h * kWords, values, dots);
+  for (int v = 0; v < n_vectors; v++)
+    weights[v] = chunk.groups[v][g].weights + h * kWords;
 #pragma GCC unroll 8
   for (int t = 0; t < n_tokens; t++) {
-    auto part = __builtin_convertvector(dots[t], typename Isa::Float) * group.scales[h];
-    if constexpr (kEncoding.has_minimums) part -= group.minimums[h] * static_cast<float>(sums[t]);
-    totals[t] = h == 0 ? part : totals[t] + part;
+    values[t] = tile.values[t] + (g * kGroup + h * kWords * 4);
+#pragma GCC unroll 8
+    for (int v = 0; v < n_vectors; v++) {
+      dots[v][t] = typename Isa::Int{};
+      if constexpr (!kEncoding.has_minimums && kEncoding.offset != 0) dots[v][t] += tile.sums[t][part];
+    }
+  }
+  if constexpr (Isa::kTileVectors == 1) {
+    Isa::template dot<kEncoding, kWords>(weights[0], values, dots[0]);
+  } else {
+    Isa::template dot<kEncoding, kWords>(weights, values, dots);
+  }
+#pragma GCC unroll 8
+  for (int t = 0; t < n_tokens; t++) {
+#pragma GCC unroll 8
+    for (int v = 0; v < n_vectors; v++) {
+      const PanelGroup<Format>& group = chunk.groups[v][g];
+      auto product = __builtin_convertvector(dots[v][t], Float) * group.scales[h];
+      if constexpr (kEncoding.has_minimums) product -= group.minimums[h] * tile.sums[t][part];
+      totals[v][t] = h == 0 ? product : totals[v][t] + product;
+    }
   }
 }
 
-// panel_sums[t] += the chunk . token first + t.
-template <class Format, int n_tokens>
-void multiply_tile(const MatmulArgs& args, const PanelChunk<Format>& chunk, int64_t first,
-                   typename Format::Isa::Float* panel_sums) {
+// sums[v][t] += the chunk . token first + t.
+template <class Format, int n_vectors, int n_tokens>
+void multiply_tile(const MatmulArgs& args, const PanelChunk<Format, n_vectors>& chunk, int64_t first,
+                   typename Format::Isa::Float (*panel_sums)[n_vectors]) {
   using Float = typename Format::Isa::Float;
-  const auto cols = static_cast<size_t>(args.cols);
-  TokenTile<n_tokens> tile{{}, q8_scales_offset(cols), q8_sums_offset(cols)};
-  Float sums[n_tokens];
+  TokenTile<Format, n_tokens> tile;
+  load_tile(args, first, chunk.first, tile);
+  Float sums[n_vectors][n_tokens];
 #pragma GCC unroll 8
   for (int t = 0; t < n_tokens; t++) {
-    tile.token[t] = args.activations + static_cast<size_t>(first + t) * args.activation_bytes;
-    sums[t] = panel_sums[t];
+#pragma GCC unroll 8
+    for (int v = 0; v < n_vectors; v++)
+      sums[v][t] = panel_sums[t][v];
   }
   for (int g = 0; g < chunk.n_groups; g++) {
-    const size_t index = chunk.first + static_cast<size_t>(g);
-    Float totals[n_tokens];
+    Float totals[n_vectors][n_tokens];
 #pragma GCC unroll 2
     for (int h = 0; h < Format::kScales; h++)
-      multiply_part(chunk.groups[g], tile, index, h, totals);
+      multiply_part(chunk, tile, g, h, totals);
 #pragma GCC unroll 8
-    for (int t = 0; t < n_tokens; t++)
-      sums[t] += totals[t] * load<float>(tile.token[t] + tile.scales_offset + index * sizeof(float));
+    for (int t = 0; t < n_tokens; t++) {
+      const auto scale = load<float>(tile.scales[t] + static_cast<size_t>(g) * sizeof(float));
+#pragma GCC unroll 8
+      for (int v = 0; v < n_vectors; v++)
+        sums[v][t] += totals[v][t] * scale;
+    }
   }
 #pragma GCC unroll 8
-  for (int t = 0; t < n_tokens; t++)
-    panel_sums[t] = sums[t];
+  for (int t = 0; t < n_tokens; t++) {
+#pragma GCC unroll 8
+    for (int v = 0; v < n_vectors; v++)
+      panel_sums[t][v] = sums[v][t];
+  }
+}
+
+// The blocks that come next in the rows, to n_groups groups.
+template <class Format>
+[[gnu::always_inline]] inline void unpack_groups(PanelRows<typename Format::Isa>& rows, int n_groups,
+                                                 PanelGroup<Format>* groups) {
+  for (int g = 0; g < n_groups; g += Format::kGroups) {
+    Format::unpack(rows, groups + g);
+    rows.advance(Format::kBlockBytes);
+  }
 }
 
 // All tokens in tiles of tile_tokens, what is left of them in smaller ones.
-template <class Format, int tile_tokens>
-void multiply_tiles(const MatmulArgs& args, const PanelChunk<Format>& chunk, int64_t first, int64_t n_tokens,
-                    typename Format::Isa::Float* panel_sums) {
+template <class Format, int n_vectors, int tile_tokens>
+void multiply_tiles(const MatmulArgs& args, const PanelChunk<Format, n_vectors>& chunk, int64_t first,
+                    int64_t n_tokens, typename Format::Isa::Float (*panel_sums)[n_vectors]) {
   int64_t t = 0;
   for (; t + tile_tokens <= n_tokens; t += tile_tokens)
-    multiply_tile<Format, tile_tokens>(args, chunk, first + t, panel_sums + t);
+    multiply_tile<Format, n_vectors, tile_tokens>(args, chunk, first + t, panel_sums + t);
   if constexpr (tile_tokens > 1)
-    multiply_tiles<Format, tile_tokens / 2>(args, chunk, first + t, n_tokens - t, panel_sums + t);
+    multiply_tiles<Format, n_vectors, tile_tokens / 2>(args, chunk, first + t, n_tokens - t, panel_sums + t);
+}
+
+// The outputs of one vector of rows and one token. Rows that stand in several lanes have the same value in
+// all.
+template <class Isa>
+void store_rows(const MatmulArgs& args, int64_t first_row, int64_t token, const typename Isa::Float& sums) {
+  float* out = args.out + token * args.out_stride;
+  float lanes[Isa::kRows];
+  std::memcpy(lanes, &sums, sizeof lanes);
+  if (args.n_rows == 1) {
+    *out = lanes[0];
+    return;
+  }
+  for (int quad = 0; quad < Isa::kRows / 4; quad++)
+    std::memcpy(out + PanelRows<Isa>::row_of_quad(args, first_row, quad), lanes + 4 * quad,
+                4 * sizeof(float));
+}
+
+// The rows of a panel, vector by vector.
+template <class Isa, size_t... v>
+std::array<PanelRows<Isa>, sizeof...(v)> panel_rows(const MatmulArgs& args, int64_t first,
+                                                    std::index_sequence<v...>) {
+  constexpr int64_t kPanelRows = sizeof...(v) * Isa::kRows;
+  return {PanelRows<Isa>(args, first + static_cast<int64_t>(v) * Isa::kRows, kPanelRows)...};
 }
 
 // The panel that begins at first_row, times n_tokens <= kTokenBatch tokens.
-template <class Format>
+template <class Format, int n_vectors>
 void multiply_panel(const MatmulArgs& args, int64_t first_row, int64_t first_token, int64_t n_tokens) {
   using Isa = typename Format::Isa;
-  const PanelRows<Isa> rows(args, first_row);
-  typename Isa::Float sums[kTokenBatch];
-  std::fill_n(sums, n_tokens, typename Isa::Float{});
-  PanelChunk<Format> chunk;
-  size_t block = 0;
+  auto rows = panel_rows<Isa>(args, first_row, std::make_index_sequence<n_vectors>());
+  typename Isa::Float sums[kTokenBatch][n_vectors];
+  std::fill_n(&sums[0][0], n_tokens * n_vectors, typename Isa::Float{});
+  PanelChunk<Format, n_vectors> chunk;
   for (int64_t group = 0; group < args.cols / kGroup; group += kChunkGroups) {
     chunk.first = static_cast<size_t>(group);
     chunk.n_groups = static_cast<int>(std::min<int64_t>(kChunkGroups, args.cols / kGroup - group));
-    for (int g = 0; g < chunk.n_groups; g += Format::kGroups, block += Format::kBlockBytes)
-      Format::unpack(rows, block, chunk.groups + g);
-    multiply_tiles<Format, Isa::kTokenTile>(args, chunk, first_token, n_tokens, sums);
+    for (int v = 0; v < n_vectors; v++)
+      unpack_groups<Format>(rows[static_cast<size_t>(v)], chunk.n_groups, chunk.groups[v]);
+    multiply_tiles<Format, n_vectors, Isa::kTokenTile>(args, chunk, first_token, n_tokens, sums);
   }
-  const int64_t n_stored = std::min<int64_t>(Isa::kRows, args.n_rows - first_row);
   for (int64_t t = 0; t < n_tokens; t++) {
-    std::memcpy(args.out + (first_token + t) * args.out_stride + first_row, &sums[t],
-                static_cast<size_t>(n_stored) * sizeof(float));
+    for (int v = 0; v < n_vectors; v++)
+      store_rows<Isa>(args, first_row + v * Isa::kRows, first_token + t, sums[t][v]);
   }
 }
 
+// Two or three rows are too few for the four that are reached at once.
+template <class Format>
+void multiply_row_by_row(MatmulArgs args, void (*multiply_row)(const MatmulArgs&)) {
+  const int64_t n_rows = std::exchange(args.n_rows, 1);
+  for (int64_t r = 0; r < n_rows; r++) {
+    multiply_row(args);
+    args.weights += args.row_bytes;
+    args.out++;
+  }
+}
+
+// As MatmulArgs says, for weights of the type of Format.
 template <class Format>
 void multiply(const MatmulArgs& args) {
+  constexpr int kVectors = Format::Isa::kTileVectors;
+  constexpr int64_t kRows = Format::Isa::kRows;
+  if (args.n_rows == 2 || args.n_rows == 3) return multiply_row_by_row<Format>(args, multiply<Format>);
   for (int64_t t = 0; t < args.n_tokens; t += kTokenBatch) {
-    for (int64_t r = 0; r < args.n_rows; r += Format::Isa::kRows)
-      multiply_panel<Format>(args, r, t, std::min(kTokenBatch, args.n_tokens - t));
+    const int64_t n_tokens = std::min(kTokenBatch, args.n_tokens - t);
+    int64_t row = 0;
+    for (; args.n_rows - row > (kVectors - 1) * kRows; row += kVectors * kRows)
+      multiply_panel<Format, kVectors>(args, row, t, n_tokens);
+    for (; row < args.n_rows; row += kRows)
+      multiply_panel<Format, 1>(args, row, t, n_tokens);
   }
 }
 

@@ -97,6 +97,20 @@ class QuantisedProduct {
     }
   }
 
+  // Those of the first token.
+  void quantise_activations(const KernelTable& kernels, const std::vector<float>& values) {
+    kernels.quantise_row(values.data(), cols_, q8_row_at(token(0), static_cast<size_t>(cols_)));
+  }
+  float step(size_t i) const {
+    return q8_row_at(token(0), static_cast<size_t>(cols_)).scales[i / kActivationBlock];
+  }
+
+  std::vector<float> weight_row(int64_t r) const {
+    std::vector<float> weights(static_cast<size_t>(cols_));
+    dequantize_row(type_, &weights_[static_cast<size_t>(r) * row_bytes_], cols_, weights.data());
+    return weights;
+  }
+
   std::vector<float> multiply(const KernelTable& kernels) const {
     return multiply_tokens(kernels, 0, n_tokens_);
   }
@@ -119,10 +133,9 @@ class QuantisedProduct {
   // scales times integers, and minimums.
   void expect_close(const std::vector<float>& out) const {
     for (int64_t r = 0; r < n_rows_; r++) {
-      std::vector<float> weights(static_cast<size_t>(cols_));
-      const std::byte* row = &weights_[static_cast<size_t>(r) * row_bytes_];
-      dequantize_row(type_, row, cols_, weights.data());
-      const std::vector<double> magnitudes = summand_magnitudes(row);
+      const std::vector<float> weights = weight_row(r);
+      const std::vector<double> magnitudes =
+          summand_magnitudes(&weights_[static_cast<size_t>(r) * row_bytes_]);
       for (int64_t t = 0; t < n_tokens_; t++) {
         double expected = 0;
         double magnitude = 0;
@@ -206,6 +219,36 @@ class QuantisedMatmul : public testing::TestWithParam<std::tuple<const KernelTab
 TEST_P(QuantisedMatmul, TakesAnyBytesAndScalesOfEitherSign) {
   const QuantisedProduct product = random_product(35, 9, 13);
   product.expect_close(product.multiply(kernels()));
+}
+
+// The error that 8-bit activations bring: each is off by up to half a step, which is its block's scale.
+// Errors of either sign add up like their squares. The recorded property is the root mean square of the
+// error, relative to that of the outputs.
+TEST_P(QuantisedMatmul, RoundingActivationsCostsNoMoreThanTheirSteps) {
+  constexpr int64_t kRows = 32;
+  constexpr int64_t kCols = 4096;
+  constexpr double kDeviations = 6;
+  QuantisedProduct product(type(), kRows, kCols, 1);
+  product.fill_weights([&] { return static_cast<int>(random_() & 255); }, [&] { return scale_(random_); });
+  const std::vector<float> x = normal_floats(random_, kCols);
+  product.quantise_activations(kernels(), x);
+  const std::vector<float> out = product.multiply(kernels());
+  double squares = 0;
+  double error_squares = 0;
+  for (int64_t r = 0; r < kRows; r++) {
+    const std::vector<float> weights = product.weight_row(r);
+    double expected = 0;
+    double variance = 0;
+    for (size_t i = 0; i < weights.size(); i++) {
+      expected += double{weights[i]} * x[i];
+      variance += std::pow(weights[i] * product.step(i), 2) / 12;  // of an error anywhere within the step
+    }
+    const double error = out[static_cast<size_t>(r)] - expected;
+    EXPECT_LE(std::abs(error), kDeviations * std::sqrt(variance)) << "row " << r;
+    squares += expected * expected;
+    error_squares += error * error;
+  }
+  RecordProperty("relative_error", std::to_string(std::sqrt(error_squares / squares)));
 }
 
 TEST_P(QuantisedMatmul, IntegersNeverSaturate) {
