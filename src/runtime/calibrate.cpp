@@ -18,7 +18,7 @@
 namespace flexinfer {
 namespace {
 
-constexpr double kDiskSeconds = 5.0;
+constexpr double kDiskSeconds = 6.0;
 constexpr double kComputeSeconds = 5.0;
 constexpr double kDiskShare = 0.5;  // of the progress that is shown, where a model is given
 constexpr uint64_t kMostMemory = 256 * kMiB;

@@ -19,7 +19,9 @@ constexpr std::array<uint32_t, 5> kDepths = {2, 4, 8, 16, 32};
 constexpr uint32_t kProbeDepth = 16;  // while sizes are compared
 constexpr int kRounds = 3;            // of each comparison, interleaved: disks are noisy
 constexpr double kWithin = 0.08;      // of the fastest counts as fast
-constexpr double kFinalShare = 0.2;   // of the time goes to the pair that was chosen
+constexpr double kFinalShare = 0.4;   // of the time goes to the pair that was chosen
+constexpr double kWarmUpShare = 0.4;  // of a measurement does not count
+constexpr uint64_t kFewestReads = 4;  // that a measurement counts
 
 // Reads round and round through the files.
 class DiskProbe {
@@ -27,7 +29,10 @@ class DiskProbe {
   DiskProbe(std::span<const File> files, IoMode io, PageBuffer buffer, std::stop_token stop)
       : files_(files), io_(io), buffer_(std::move(buffer)), stop_(std::move(stop)) {}
 
-  // Bytes per second of such requests, kept in flight for `seconds` and then awaited.
+  // Bytes per second of such requests while so many are in flight. Takes `seconds`, or as long as the fewest
+  // reads take. What comes in at first does not count: a disk with a cache, or a limit on its bandwidth, gives
+  // more to one that begins. The time that counts begins and ends with the first arrival after a moment, so
+  // that a limit which lets bytes through in bursts is seen over whole periods of them.
   Result<double> measure(uint64_t request_bytes, uint32_t depth, double seconds);
 
  private:
@@ -59,8 +64,12 @@ Result<double> DiskProbe::measure(uint64_t request_bytes, uint32_t depth, double
   FLEX_TRY(const std::unique_ptr<AsyncReader> reader, make_reader(io_, files_, depth, nullptr));
   std::vector<ReadRequest> requests(depth);
   const uint64_t start = now_ns();
-  do {
-    const bool more = seconds_since(start) < seconds && !stop_.stop_requested();
+  uint64_t window_start = 0;  // of the time that counts; 0 before
+  uint64_t bytes_before = 0;
+  double speed = 0;
+  while (true) {
+    const bool more = speed == 0 && !stop_.stop_requested();
+    if (!more && reader->in_flight() == 0) break;
     for (size_t i = 0; i < requests.size(); ++i) {
       ReadRequest& request = requests[i];
       if (request.state == ReadState::kFailed) return tl::unexpected(request.error);
@@ -70,9 +79,17 @@ Result<double> DiskProbe::measure(uint64_t request_bytes, uint32_t depth, double
       reader->submit(request);
     }
     reader->wait(std::chrono::milliseconds(50));
-  } while (reader->in_flight() > 0);
+    const uint64_t bytes = reader->bytes_read() - bytes_before;
+    if (window_start == 0) {
+      if (bytes == 0 || seconds_since(start) < seconds * kWarmUpShare) continue;
+      window_start = now_ns();
+      bytes_before = bytes;
+    } else if (speed == 0 && seconds_since(start) >= seconds && bytes >= request_bytes * kFewestReads) {
+      speed = static_cast<double>(bytes) / seconds_since(window_start);
+    }
+  }
   if (stop_.stop_requested()) return make_error(ErrorCode::kCancelled, "cancelled");
-  return static_cast<double>(reader->bytes_read()) / seconds_since(start);
+  return speed;
 }
 
 double median(std::vector<double>& values) {
