@@ -30,9 +30,9 @@ class DiskProbe {
       : files_(files), io_(io), buffer_(std::move(buffer)), stop_(std::move(stop)) {}
 
   // Bytes per second of such requests while so many are in flight. Takes `seconds`, or as long as the fewest
-  // reads take. What comes in at first does not count: a disk with a cache, or a limit on its bandwidth, gives
-  // more to one that begins. The time that counts begins and ends with the first arrival after a moment, so
-  // that a limit which lets bytes through in bursts is seen over whole periods of them.
+  // reads take. What comes in at first does not count: a disk with a cache, or a limit on its bandwidth,
+  // gives more to one that begins. The time that counts begins and ends with the first arrival after a
+  // moment, so that a limit which lets bytes through in bursts is seen over whole periods of them.
   Result<double> measure(uint64_t request_bytes, uint32_t depth, double seconds);
 
  private:
