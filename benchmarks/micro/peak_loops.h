@@ -18,6 +18,8 @@ template <class Vector, class Step>
 [[gnu::always_inline]] inline int run_chains(int n, Step step) {
   constexpr int kChains = 12;
   Vector chains[kChains] = {};
+  for (Vector& chain : chains)
+    asm volatile("" : "+v"(chain));  // or the compiler would see that all are equal, and keep one
   for (int i = 0; i < n; i += kChains) {
 #pragma GCC unroll 12
     for (Vector& chain : chains)
