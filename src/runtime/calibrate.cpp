@@ -20,7 +20,7 @@ namespace {
 
 constexpr double kDiskSeconds = 6.0;
 constexpr double kComputeSeconds = 5.0;
-constexpr double kDiskShare = 0.5;  // of the progress that is shown, where a model is given
+constexpr double kDiskShare = kDiskSeconds / (kDiskSeconds + kComputeSeconds);  // where a model is given
 constexpr uint64_t kMostMemory = 256 * kMiB;
 constexpr uint64_t kMemoryShare = 4;  // of what is free, at most this part
 

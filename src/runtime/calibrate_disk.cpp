@@ -37,6 +37,8 @@ class DiskProbe {
 
  private:
   ReadRequest next(uint64_t request_bytes);
+  // Submits whichever of the requests are not in flight.
+  Status keep_in_flight(AsyncReader& reader, std::span<ReadRequest> requests, uint64_t request_bytes);
 
   const std::span<const File> files_;
   const IoMode io_;
@@ -60,36 +62,38 @@ ReadRequest DiskProbe::next(uint64_t request_bytes) {
   return request;
 }
 
+Status DiskProbe::keep_in_flight(AsyncReader& reader, std::span<ReadRequest> requests,
+                                 uint64_t request_bytes) {
+  for (size_t i = 0; i < requests.size(); ++i) {
+    ReadRequest& request = requests[i];
+    if (request.state == ReadState::kFailed) return tl::unexpected(request.error);
+    if (request.state == ReadState::kInFlight) continue;
+    request = next(request_bytes);
+    request.buffer = buffer_.data() + i * request_bytes;
+    reader.submit(request);
+  }
+  return {};
+}
+
 Result<double> DiskProbe::measure(uint64_t request_bytes, uint32_t depth, double seconds) {
+  std::vector<ReadRequest> requests(depth);  // outlive the reader, whose end waits for those in flight
   FLEX_TRY(const std::unique_ptr<AsyncReader> reader, make_reader(io_, files_, depth, nullptr));
-  std::vector<ReadRequest> requests(depth);
   const uint64_t start = now_ns();
   uint64_t window_start = 0;  // of the time that counts; 0 before
   uint64_t bytes_before = 0;
-  double speed = 0;
-  while (true) {
-    const bool more = speed == 0 && !stop_.stop_requested();
-    if (!more && reader->in_flight() == 0) break;
-    for (size_t i = 0; i < requests.size(); ++i) {
-      ReadRequest& request = requests[i];
-      if (request.state == ReadState::kFailed) return tl::unexpected(request.error);
-      if (!more || request.state == ReadState::kInFlight) continue;
-      request = next(request_bytes);
-      request.buffer = buffer_.data() + i * request_bytes;
-      reader->submit(request);
-    }
+  while (!stop_.stop_requested()) {
+    FLEX_CHECK(keep_in_flight(*reader, requests, request_bytes));
     reader->wait(std::chrono::milliseconds(50));
     const uint64_t bytes = reader->bytes_read() - bytes_before;
     if (window_start == 0) {
       if (bytes == 0 || seconds_since(start) < seconds * kWarmUpShare) continue;
       window_start = now_ns();
       bytes_before = bytes;
-    } else if (speed == 0 && seconds_since(start) >= seconds && bytes >= request_bytes * kFewestReads) {
-      speed = static_cast<double>(bytes) / seconds_since(window_start);
+    } else if (seconds_since(start) >= seconds && bytes >= request_bytes * kFewestReads) {
+      return static_cast<double>(bytes) / seconds_since(window_start);
     }
   }
-  if (stop_.stop_requested()) return make_error(ErrorCode::kCancelled, "cancelled");
-  return speed;
+  return make_error(ErrorCode::kCancelled, "cancelled");
 }
 
 double median(std::vector<double>& values) {
