@@ -275,8 +275,7 @@ void multiply_panel(const MatmulArgs& args, int64_t first_row, int64_t first_tok
 }
 
 // Two or three rows are too few for the four that are reached at once.
-template <class Format>
-void multiply_row_by_row(MatmulArgs args, void (*multiply_row)(const MatmulArgs&)) {
+inline void multiply_row_by_row(MatmulArgs args, MatmulFn multiply_row) {
   const int64_t n_rows = std::exchange(args.n_rows, 1);
   for (int64_t r = 0; r < n_rows; r++) {
     multiply_row(args);
@@ -290,7 +289,7 @@ template <class Format>
 void multiply(const MatmulArgs& args) {
   constexpr int kVectors = Format::Isa::kTileVectors;
   constexpr int64_t kRows = Format::Isa::kRows;
-  if (args.n_rows == 2 || args.n_rows == 3) return multiply_row_by_row<Format>(args, multiply<Format>);
+  if (args.n_rows == 2 || args.n_rows == 3) return multiply_row_by_row(args, multiply<Format>);
   for (int64_t t = 0; t < args.n_tokens; t += kTokenBatch) {
     const int64_t n_tokens = std::min(kTokenBatch, args.n_tokens - t);
     int64_t row = 0;

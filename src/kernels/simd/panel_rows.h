@@ -75,7 +75,7 @@ class PanelRows {
 
   // The row in the first lane of four.
   static int64_t row_of_quad(const MatmulArgs& args, int64_t first, int quad) {
-    return std::clamp<int64_t>(args.n_rows - 4, 0, first + 4 * quad);
+    return std::min(first + 4 * quad, std::max<int64_t>(args.n_rows - 4, 0));
   }
 
   [[gnu::always_inline]] void advance(size_t n_bytes) {
