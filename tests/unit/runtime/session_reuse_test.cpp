@@ -18,13 +18,25 @@ namespace {
 const std::string kModel = testing::bundled_model("docs7m-Q4_0.gguf");
 const std::vector<Token> kPrompt = {0, 404, 4067, 288, 262, 2054, 295, 17, 18, 19, 20, 21};
 
+Engine open_engine(const std::string& model, const EngineOptions& options) {
+  auto engine = Engine::open(model, options);
+  if (!engine) throw std::runtime_error(engine.error().message);
+  return std::move(*engine);
+}
+
 Engine open_engine(CacheType type = CacheType::kF16, int64_t context_length = 64) {
   EngineOptions options;
   options.context_length = context_length;
   options.cache_type = type;
-  auto engine = Engine::open(kModel, options);
-  if (!engine) throw std::runtime_error(engine.error().message);
-  return std::move(*engine);
+  return open_engine(kModel, options);
+}
+
+// With layers whose window is 16, of which a cache holds the last positions only.
+Engine open_windowed(int64_t context_length) {
+  EngineOptions options;
+  options.context_length = context_length;
+  options.batch = 10;
+  return open_engine(testing::test_data("golden/gemma2.gguf"), options);
 }
 
 std::vector<float> logits_after(Session& session, std::span<const Token> tokens) {
@@ -89,23 +101,18 @@ TEST(SessionReuse, ShorterContextCannotLoad) {
   EXPECT_TRUE(same_bits(logits_after(*loaded, prompt.subspan(7)), fresh_logits(shorter, prompt)));
 }
 
-// Layers with a window of 16, of which a file holds the last positions only.
 TEST(SessionReuse, LoadedWindowsGiveOtherBits) {
   const testing::TempDirectory directory;
   const std::string path = directory.path("state.kv");
-  EngineOptions options;
-  options.context_length = 400;
-  options.batch = 10;
-  const auto engine = Engine::open(testing::test_data("golden/gemma2.gguf"), options);
-  ASSERT_TRUE(engine) << engine.error().message;
+  const Engine engine = open_windowed(400);
   std::vector<Token> prompt(350);
   for (size_t i = 0; i < prompt.size(); ++i)
     prompt[i] = static_cast<Token>(i * 7 % 50 + 3);
-  const std::vector<float> expected = fresh_logits(*engine, prompt);
-  auto session = engine->new_session();
+  const std::vector<float> expected = fresh_logits(engine, prompt);
+  auto session = engine.new_session();
   logits_after(*session, prompt);
   ASSERT_TRUE(session->save(path, 340));
-  auto loaded = engine->new_session();
+  auto loaded = engine.new_session();
   for (const size_t n : {size_t{341}, size_t{340}}) {  // the tokens after the file's, or also its last one
     const Status status = loaded->load(path);
     ASSERT_TRUE(status) << status.error().message;
@@ -129,12 +136,8 @@ TEST(SessionReuse, FailedLoadLeavesTokens) {
 TEST(SessionReuse, LongRepliesLoseThePrompt) {
   const testing::TempDirectory directory;
   const std::string path = directory.path("state.kv");
-  EngineOptions options;
-  options.context_length = 700;
-  options.batch = 10;
-  const auto engine = Engine::open(testing::test_data("golden/gemma2.gguf"), options);
-  ASSERT_TRUE(engine) << engine.error().message;
-  auto session = engine->new_session();
+  const Engine engine = open_windowed(700);
+  auto session = engine.new_session();
   GenerateRequest request{
       .prompt = std::vector<Token>(300, 5), .n_predict = 350, .ignore_eos = true, .sampling = {}};
   bool is_first = true;
@@ -145,10 +148,10 @@ TEST(SessionReuse, LongRepliesLoseThePrompt) {
     is_first = false;
   };
   ASSERT_TRUE(session->generate(request, save_first));
-  auto loaded = engine->new_session();
+  auto loaded = engine.new_session();
   ASSERT_TRUE(loaded->load(path));
   EXPECT_EQ(loaded->reuse(request.prompt), 299);
-  EXPECT_TRUE(same_bits(logits_after(*loaded, std::vector<Token>{5}), fresh_logits(*engine, request.prompt)));
+  EXPECT_TRUE(same_bits(logits_after(*loaded, std::vector<Token>{5}), fresh_logits(engine, request.prompt)));
 }
 
 // A fine-tune may differ from its base model in weights alone.
