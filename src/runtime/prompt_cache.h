@@ -1,8 +1,8 @@
 // The state of a sequence in a file: its tokens, and the keys and values computed from them.
 //
-// Layout, little-endian: PromptCacheHeader; the tokens (int32) and a hash of header and tokens; then for each
-// position what KvCache::copy_position gives, and its hash. Of layers with a sliding window only the
-// positions are there that later tokens can see.
+// Layout, little-endian: PromptCacheHeader and its hash; then for each position its token (int32), what
+// KvCache::copy_position gives, and a hash of both and of the hash before. Of layers with a sliding window
+// only the positions are there that later tokens can see.
 #pragma once
 
 #include <cstdint>
