@@ -23,6 +23,9 @@ struct ReadRequest {
   std::byte* buffer = nullptr;  // aligned to kPageBytes
   uint64_t length = 0;          // multiple of kPageBytes; may reach past the end of the file
   uint64_t required = 0;        // bytes that must arrive: fewer is an error (the file ends too early)
+  // The buffer's pages may never have been touched. The system then has to find and clear them before it can
+  // read there, which may take longer than the read: a reader does that off the owner's thread.
+  bool untouched = false;
 
   ReadState state = ReadState::kIdle;
   uint64_t completed = 0;  // bytes that have arrived

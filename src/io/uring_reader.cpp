@@ -115,6 +115,7 @@ void UringReader::prepare(ReadRequest& request) {
   io_uring_sqe* entry = io_uring_get_sqe(&ring_);                 // the ring has room for depth_ entries
   io_uring_prep_read(entry, file.descriptor(), request.buffer + from, static_cast<unsigned>(length),
                      request.offset + from);
+  if (request.untouched) io_uring_sqe_set_flags(entry, IOSQE_ASYNC);  // a worker of the kernel begins it
   io_uring_sqe_set_data(entry, &request);
 }
 

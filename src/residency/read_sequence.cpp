@@ -7,7 +7,7 @@
 namespace flexinfer {
 namespace {
 
-constexpr uint64_t kLockedPieceBytes = kMiB;
+constexpr uint64_t kLockedPieceBytes = kHugePageBytes;
 
 void add_locked_pieces(const WeightStep& step, uint32_t index, const LockedRows& locked,
                        ReadSequence& sequence) {
@@ -15,8 +15,10 @@ void add_locked_pieces(const WeightStep& step, uint32_t index, const LockedRows&
   const uint64_t data_begin = step.extent.offset;
   const uint64_t data_end = data_begin + static_cast<uint64_t>(locked.rows) * step.row_bytes;
   const Extent cover = page_cover({step.extent.file, data_begin, data_end - data_begin});
-  for (uint64_t begin = cover.offset; begin < cover.end(); begin += kLockedPieceBytes) {
-    const uint64_t end = std::min(begin + kLockedPieceBytes, cover.end());
+  const uint64_t place = align_down(locked.arena_offset, kPageBytes);  // of the cover
+  for (uint64_t begin = cover.offset, end = 0; begin < cover.end(); begin = end) {
+    const uint64_t arena_offset = place + (begin - cover.offset);
+    end = std::min(begin + kLockedPieceBytes - arena_offset % kLockedPieceBytes, cover.end());
     SweepRead piece;
     piece.step = index;
     piece.locked = true;
@@ -24,7 +26,7 @@ void add_locked_pieces(const WeightStep& step, uint32_t index, const LockedRows&
     piece.row_end = static_cast<int64_t>((std::min(end, data_end) - data_begin) / step.row_bytes);
     piece.read = {cover.file, begin, end - begin};
     piece.required = std::min(end, data_end) - begin;
-    piece.arena_offset = align_down(locked.arena_offset, kPageBytes) + (begin - cover.offset);
+    piece.arena_offset = arena_offset;
     sequence.locked_reads.push_back(static_cast<uint32_t>(sequence.reads.size()));
     sequence.reads.push_back(piece);
   }

@@ -10,8 +10,9 @@
 namespace flexinfer {
 
 // One request. A streamed read brings rows [row_begin, row_end) of its step into a slot, every sweep. A
-// locked read brings a page-aligned piece of the step's locked run into the arena, once; rows lie across its
-// borders, so a row is there when all pieces up to its end are.
+// locked read brings a page-aligned piece of the step's locked run into the arena, once, and into one huge
+// page: two reads at once into an untouched one would clear it twice. Rows lie across a piece's borders, so a
+// row is there when all pieces up to its end are.
 struct SweepRead {
   uint32_t step = 0;
   bool locked = false;

@@ -271,7 +271,7 @@ bool WeightStore::issue_locked(size_t read) {
   if (sequence_.reads[read].ordinal < pieces_issued_) return true;  // an earlier sweep has brought it
   if (pieces_issued_ - pieces_arrived_ >= arena_reads_.size()) return false;
   start(arena_reads_[pieces_issued_ % arena_reads_.size()], read,
-        arena_.data() + sequence_.reads[read].arena_offset);
+        arena_.data() + sequence_.reads[read].arena_offset, /*untouched=*/true);
   ++pieces_issued_;
   return true;
 }
@@ -279,12 +279,13 @@ bool WeightStore::issue_locked(size_t read) {
 bool WeightStore::issue_streamed(size_t read) {
   const uint64_t index = streams_issued_ % slots_.size();
   if (slots_[index].occupied) return false;
-  start(slots_[index], read, slot_memory_.data() + index * plan_.slot_size);
+  start(slots_[index], read, slot_memory_.data() + index * plan_.slot_size,
+        /*untouched=*/streams_issued_ < slots_.size());
   ++streams_issued_;
   return true;
 }
 
-void WeightStore::start(Slot& slot, size_t read, std::byte* destination) {
+void WeightStore::start(Slot& slot, size_t read, std::byte* destination, bool untouched) {
   const SweepRead& wanted = sequence_.reads[read];
   slot.read = read;
   slot.occupied = true;
@@ -294,6 +295,7 @@ void WeightStore::start(Slot& slot, size_t read, std::byte* destination) {
   slot.request.length = wanted.read.size;
   slot.request.required = wanted.required;
   slot.request.buffer = destination;
+  slot.request.untouched = untouched;
   reader_->submit(slot.request);
 }
 

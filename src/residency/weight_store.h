@@ -79,7 +79,7 @@ class WeightStore final : public WeightSource {
   bool undecided(const WeightStep& step) const;
   bool issue_locked(size_t read);
   bool issue_streamed(size_t read);
-  void start(Slot& slot, size_t read, std::byte* destination);
+  void start(Slot& slot, size_t read, std::byte* destination, bool untouched);
   void note_completions();
   // Waits, issuing reads meanwhile, until `ready()`; ends with the error of `awaited()` where that read has
   // failed.

@@ -65,6 +65,8 @@ RC_GTEST_PROP(ReadSequence, CoversEveryLockedRunExactlyOnce, ()) {
     RC_ASSERT(read.read.offset == cover.offset + done);
     RC_ASSERT(read.read.size % kPageBytes == 0u);
     RC_ASSERT(read.arena_offset == align_down(locked.arena_offset, kPageBytes) + done);
+    RC_ASSERT(read.arena_offset / kHugePageBytes ==
+              (read.arena_offset + read.read.size - 1) / kHugePageBytes);
     done += read.read.size;
     RC_ASSERT(done <= cover.size);
     const uint64_t data_end = std::min(read.read.end(), run.end());
