@@ -112,8 +112,12 @@ Json to_json(const ModelInfo& model) {
       {"tensors", std::move(tensors)}};
 }
 
+std::string json_text(const Json& json, int indentation) {
+  return json.dump(indentation, ' ', false, Json::error_handler_t::replace);
+}
+
 void print_json(const Json& json) {
-  write_stdout(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_stdout(json_text(json, 2) + "\n");
 }
 
 }  // namespace flexinfer::cli

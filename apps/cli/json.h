@@ -21,7 +21,9 @@ Json to_json(const std::vector<CopyStats>& copies);
 Json to_json(const MachineInfo& machine);
 Json to_json(const ModelInfo& model);
 
-// The one object that a command prints. Bytes that are not UTF-8 are replaced.
+// Bytes that are not UTF-8 are replaced. On one line, or indented by so many spaces.
+std::string json_text(const Json& json, int indentation = -1);
+// The one object that a command prints.
 void print_json(const Json& json);
 
 }  // namespace flexinfer::cli

@@ -42,8 +42,8 @@ int fail(std::string_view message, int status) {
 
 std::vector<Command> add_commands(CLI::App& program) {
   std::vector<Command> commands;
-  for (const auto add : {add_run, add_plan, add_bench, add_inspect, add_logits, add_perplexity, add_tokenize,
-                         add_template, add_synth, add_calibrate, add_quantize}) {
+  for (const auto add : {add_run, add_chat, add_plan, add_bench, add_inspect, add_logits, add_perplexity,
+                         add_tokenize, add_template, add_synth, add_calibrate, add_quantize}) {
     commands.push_back(add(program));
   }
   return commands;

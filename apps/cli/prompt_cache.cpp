@@ -18,22 +18,21 @@ void add_prompt_cache(CLI::App& app, std::optional<std::string>& path) {
       ->group(kTextGroup);
 }
 
-void PromptCache::load(Session& session) {
-  is_loaded_ = true;
+bool PromptCache::load(Session& session) {
   std::error_code ignored;
-  if (!path_ || !std::filesystem::exists(*path_, ignored)) return;
-  if (const Status loaded = session.load(*path_); !loaded) {
-    notes_.push_back(
-        fmt::format("the prompt cache is not used, all is computed: {}", loaded.error().message));
-    if (loaded.error().code == ErrorCode::kUsage) path_.reset();
-  }
+  if (std::exchange(is_loaded_, true) || session.n_tokens() > 0) return false;
+  if (!path_ || !std::filesystem::exists(*path_, ignored)) return false;
+  const Status loaded = session.load(*path_);
+  if (loaded) return true;
+  notes_.push_back(fmt::format("the prompt cache is not used, all is computed: {}", loaded.error().message));
+  if (loaded.error().code == ErrorCode::kUsage) path_.reset();
+  return false;
 }
 
 int64_t PromptCache::restore(Session& session, const std::vector<Token>& prompt) {
-  const bool is_first = !is_loaded_;
-  if (is_first) load(session);
+  const bool is_from_file = load(session);
   const int64_t n_reused = session.reuse(prompt);
-  n_in_file_ = is_first ? n_reused : std::min(n_in_file_, n_reused);
+  n_in_file_ = is_from_file ? n_reused : std::min(n_in_file_, n_reused);
   return n_reused;
 }
 

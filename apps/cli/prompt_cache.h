@@ -19,8 +19,8 @@ class PromptCache {
  public:
   explicit PromptCache(std::optional<std::string> path) : path_(std::move(path)) {}
 
-  // Leaves in the session what it, or the first time the file, has in common with the beginning of `prompt`.
-  // Returns how many tokens that are; the rest is to be appended.
+  // Leaves in the session what it has in common with the beginning of `prompt`; the first time, where it is
+  // empty, what the file has. Returns how many tokens that are; the rest is to be appended.
   int64_t restore(Session& session, const std::vector<Token>& prompt);
 
   // Writes the first `n_tokens` of the session, unless the file has them or they were not computed.
@@ -30,7 +30,7 @@ class PromptCache {
   std::vector<std::string> take_notes() { return std::exchange(notes_, {}); }
 
  private:
-  void load(Session& session);
+  bool load(Session& session);  // whether the session is the file's now
 
   std::optional<std::string> path_;
   bool is_loaded_ = false;

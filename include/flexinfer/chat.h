@@ -34,6 +34,8 @@ class ChatTemplate {
   // Works on vocabulary-only files. kUnsupported where the file has no such template, or one that uses what
   // is not known here; the error names line and construct.
   static Result<ChatTemplate> open(const std::string& model_path, std::string_view name = {});
+  // Another template for that model, whose special tokens it may name.
+  static Result<ChatTemplate> from_source(const std::string& model_path, std::string source);
 
   // The members of the JSON object are the template's variables: "messages", a list of objects with "role"
   // and "content" (and whatever else the template reads), "tools", "documents", "add_generation_prompt"

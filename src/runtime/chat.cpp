@@ -13,6 +13,8 @@
 namespace flexinfer {
 
 struct ChatTemplate::Impl {
+  static Result<std::shared_ptr<const Impl>> create(const Metadata& metadata, std::string source);
+
   std::string source;
   jinja::Template compiled;
   std::optional<std::string> bos_token;
@@ -49,6 +51,15 @@ std::tm local_time() {
 
 }  // namespace
 
+Result<std::shared_ptr<const ChatTemplate::Impl>> ChatTemplate::Impl::create(const Metadata& metadata,
+                                                                             std::string source) {
+  FLEX_TRY(jinja::Template compiled, jinja::Template::compile(source));
+  FLEX_TRY(auto bos_token, token_text(metadata, "bos"));
+  FLEX_TRY(auto eos_token, token_text(metadata, "eos"));
+  return std::make_shared<const Impl>(
+      Impl{std::move(source), std::move(compiled), std::move(bos_token), std::move(eos_token)});
+}
+
 std::string ChatPrompt::text() const {
   std::string text;
   for (const PromptSegment& segment : segments)
@@ -64,11 +75,14 @@ ChatTemplate::~ChatTemplate() = default;
 Result<ChatTemplate> ChatTemplate::open(const std::string& model_path, std::string_view name) {
   FLEX_TRY(const GgufFile file, GgufFile::open(model_path));
   FLEX_TRY(std::string source, template_source(file.metadata(), model_path, name));
-  FLEX_TRY(jinja::Template compiled, jinja::Template::compile(source));
-  FLEX_TRY(auto bos_token, token_text(file.metadata(), "bos"));
-  FLEX_TRY(auto eos_token, token_text(file.metadata(), "eos"));
-  return ChatTemplate(std::make_shared<const Impl>(
-      Impl{std::move(source), std::move(compiled), std::move(bos_token), std::move(eos_token)}));
+  FLEX_TRY(auto impl, Impl::create(file.metadata(), std::move(source)));
+  return ChatTemplate(std::move(impl));
+}
+
+Result<ChatTemplate> ChatTemplate::from_source(const std::string& model_path, std::string source) {
+  FLEX_TRY(const GgufFile file, GgufFile::open(model_path));
+  FLEX_TRY(auto impl, Impl::create(file.metadata(), std::move(source)));
+  return ChatTemplate(std::move(impl));
 }
 
 Result<ChatPrompt> ChatTemplate::render(std::string_view conversation_json) const {
