@@ -9,10 +9,12 @@
 #include <cstring>
 #include <memory>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "base/page_buffer.h"
 #include "base/thread_pool.h"
+#include "kernels/interleave.h"
 #include "kernels/kernel_table.h"
 #include "micro/peak.h"
 
@@ -76,7 +78,7 @@ Result<Bench> make_bench() {
   return bench;
 }
 
-MatmulArgs make_args(Bench& bench, GgmlType type, int64_t n_tokens) {
+MatmulArgs make_args(Bench& bench, GgmlType type, int64_t n_tokens, RowLayout layout) {
   const bool is_f32 = activation_kind(type) == ActivationKind::kF32;
   return {.weights = bench.weights.data(),
           .row_bytes = static_cast<size_t>(*row_bytes(type, kCols)),
@@ -86,7 +88,8 @@ MatmulArgs make_args(Bench& bench, GgmlType type, int64_t n_tokens) {
           .activation_bytes = is_f32 ? kCols * sizeof(float) : q8_row_bytes(kCols),
           .n_tokens = n_tokens,
           .out = bench.out.data(),
-          .out_stride = n_tokens == kPromptTokens ? kRowsOfPrompt : kRows};
+          .out_stride = n_tokens == kPromptTokens ? kRowsOfPrompt : kRows,
+          .layout = layout};
 }
 
 // Rows are shared out as in ops/matmul.cpp.
@@ -100,8 +103,8 @@ void multiply_on(ThreadPool& pool, MatmulFn matmul, const MatmulArgs& args) {
   });
 }
 
-void multiply(benchmark::State& state, const KernelTable::Matmul& kernel, Bench& bench) {
-  const MatmulArgs args = make_args(bench, kernel.type, state.range(0));
+void multiply(benchmark::State& state, const KernelTable::Matmul& kernel, RowLayout layout, Bench& bench) {
+  const MatmulArgs args = make_args(bench, kernel.type, state.range(0), layout);
   const auto n_threads = static_cast<size_t>(state.range(1));
   for ([[maybe_unused]] auto _ : state) {
     multiply_on(*bench.pools[n_threads], kernel.matmul, args);
@@ -121,19 +124,31 @@ void multiply(benchmark::State& state, const KernelTable::Matmul& kernel, Bench&
   if (product_peak > 0) state.counters["%peak"] = rate(100 * products / product_peak);
 }
 
+// Random bytes mean as much laid out as in rows.
+void register_kernel(const KernelTable& table, const KernelTable::Matmul& kernel, RowLayout layout,
+                     Bench& bench) {
+  const bool is_interleaved = layout == RowLayout::kInterleaved;
+  const std::string name = fmt::format("{}/{}{}", table.name, ggml_type_info(kernel.type).name,
+                                       is_interleaved ? "/interleaved" : "");
+  benchmark::RegisterBenchmark(
+      name.c_str(),
+      [&kernel, layout, &bench](benchmark::State& state) { multiply(state, kernel, layout, bench); })
+      ->ArgNames({"tokens", "threads"})
+      ->ArgsProduct({{1, 4, 8, kPromptTokens}, {1, 2}})
+      ->MinTime(0.1)
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond);
+}
+
 void register_benchmarks(Bench& bench) {
-  for (const char* name : {"generic", "avx2", "avx512"}) {
+  for (const char* name : {"generic", "avx2", "avx512", "neon", "neon_dot", "neon_i8mm"}) {
     const KernelTable* table = find_kernels(name);
     if (table == nullptr) continue;
     for (const KernelTable::Matmul& kernel : table->matmuls) {
       if (kernel.matmul == nullptr) continue;
-      benchmark::RegisterBenchmark(fmt::format("{}/{}", name, ggml_type_info(kernel.type).name).c_str(),
-                                   [&](benchmark::State& state) { multiply(state, kernel, bench); })
-          ->ArgNames({"tokens", "threads"})
-          ->ArgsProduct({{1, 4, 8, kPromptTokens}, {1, 2}})
-          ->MinTime(0.1)
-          ->UseRealTime()
-          ->Unit(benchmark::kMillisecond);
+      register_kernel(*table, kernel, RowLayout::kStored, bench);
+      if (table->panel_rows > 0 && has_panels(kernel.type))
+        register_kernel(*table, kernel, RowLayout::kInterleaved, bench);
     }
   }
 }

@@ -21,6 +21,13 @@ namespace flexinfer {
 // What a weight type is multiplied with: plain floats (F32, F16, BF16) or 8-bit activations (all others).
 enum class ActivationKind : uint8_t { kF32, kQ8 };
 
+// How the rows of a matrix lie in memory.
+enum class RowLayout : uint8_t {
+  kStored,       // as in the file: one after the other
+  kInterleaved,  // panels of KernelTable::panel_rows rows as kernels/interleave.h says; the rows left, which
+                 // are no whole panel, as in the file
+};
+
 // The operands of one matrix product: out[t * out_stride + r] = row r of weights . activations of token t.
 // Weights lie at any address. A token's activations are f32[cols] or the Q8Row layout, aligned to 64 bytes.
 struct MatmulArgs {
@@ -33,6 +40,7 @@ struct MatmulArgs {
   int64_t n_tokens = 0;
   float* out = nullptr;
   int64_t out_stride = 0;  // elements between two tokens' outputs
+  RowLayout layout = RowLayout::kStored;
 };
 using MatmulFn = void (*)(const MatmulArgs&);
 
@@ -89,6 +97,9 @@ struct SoftmaxSum {
 
 struct KernelTable {
   const char* name;  // "generic", "avx2", "avx512"
+
+  // Rows that matmuls like best interleaved, for the types that have panels; 0 where as in the file is best.
+  int64_t panel_rows;
 
   // nullptr where a type cannot be computed.
   struct Matmul {

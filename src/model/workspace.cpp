@@ -9,7 +9,8 @@ Status Workspace::project(size_t matrix, MatmulInput& input, const Rows& out) {
   for (int64_t row = 0; row < weight.rows;) {
     FLEX_TRY(const WeightLease lease, weights.acquire(matrix, row));
     const Rows part{out.data + row, out.n_rows, lease.row_end() - row, out.stride};
-    input.multiply(weight.type, lease.rows(), weight.row_bytes, part.cols, part);
+    const RowLayout layout = lease.laid_out() ? RowLayout::kInterleaved : RowLayout::kStored;
+    input.multiply(weight.type, lease.rows(), weight.row_bytes, part.cols, part, layout);
     row = lease.row_end();
   }
   return {};

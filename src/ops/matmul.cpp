@@ -1,12 +1,14 @@
 #include "ops/matmul.h"
 
+#include "kernels/interleave.h"
 #include "quant/dequantize.h"
 #include "quant/q8_activations.h"
 
 namespace flexinfer {
 namespace {
 
-constexpr int64_t kRowGrain = 32;  // rows that stay together on one thread: a kernel works on several at once
+// Rows that stay together on one thread: a kernel works on several at once.
+constexpr int64_t kRowGrain = kMostPanelRows;
 
 }  // namespace
 
@@ -34,7 +36,7 @@ const std::byte* MatmulInput::operand(ActivationKind kind) {
 }
 
 void MatmulInput::multiply(GgmlType type, const std::byte* weights, size_t row_bytes, int64_t n_rows,
-                           const Rows& out) {
+                           const Rows& out, RowLayout layout) {
   const ActivationKind kind = activation_kind(type);
   const MatmulFn kernel = compute_.kernels.find_matmul(type);
   MatmulArgs args;
@@ -45,6 +47,7 @@ void MatmulInput::multiply(GgmlType type, const std::byte* weights, size_t row_b
                                                        : q8_row_bytes(static_cast<size_t>(rows_.cols));
   args.n_tokens = rows_.n_rows;
   args.out_stride = out.stride;
+  args.layout = layout;
   auto multiply_rows = [&](int64_t begin, int64_t end) {
     MatmulArgs part = args;
     part.weights = weights + static_cast<size_t>(begin) * row_bytes;

@@ -25,8 +25,9 @@ class MatmulInput {
 
   // out.row(t)[r] = weight row r . input row t for r in [0, n_rows): weight rows are `row_bytes` apart, of
   // rows().cols elements of `type`. Requires can_multiply(type). The bits of an output do not depend on how
-  // rows are cut into calls.
-  void multiply(GgmlType type, const std::byte* weights, size_t row_bytes, int64_t n_rows, const Rows& out);
+  // rows are cut into calls or laid out.
+  void multiply(GgmlType type, const std::byte* weights, size_t row_bytes, int64_t n_rows, const Rows& out,
+                RowLayout layout = RowLayout::kStored);
 
   const Rows& rows() const { return rows_; }
 

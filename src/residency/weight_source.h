@@ -21,14 +21,15 @@ class WeightSource;
 // read. Must not outlive its source, and is used and ended on the thread that acquired it.
 class WeightLease {
  public:
-  WeightLease(const std::byte* rows, int64_t row_begin, int64_t row_end)
-      : rows_(rows), row_begin_(row_begin), row_end_(row_end) {}
+  WeightLease(const std::byte* rows, int64_t row_begin, int64_t row_end, bool laid_out = false)
+      : rows_(rows), row_begin_(row_begin), row_end_(row_end), laid_out_(laid_out) {}
   WeightLease(const std::byte* rows, int64_t row_begin, int64_t row_end, WeightSource& source, uint32_t slot)
       : rows_(rows), row_begin_(row_begin), row_end_(row_end), source_(&source), slot_(slot) {}
   WeightLease(WeightLease&& other) noexcept
       : rows_(other.rows_),
         row_begin_(other.row_begin_),
         row_end_(other.row_end_),
+        laid_out_(other.laid_out_),
         source_(std::exchange(other.source_, nullptr)),
         slot_(other.slot_) {}
   WeightLease& operator=(WeightLease&&) = delete;
@@ -37,11 +38,15 @@ class WeightLease {
   const std::byte* rows() const { return rows_; }  // the bytes of row_begin()
   int64_t row_begin() const { return row_begin_; }
   int64_t row_end() const { return row_end_; }
+  // Whether the whole panels of the rows, from row_begin() on, are as the source's layout leaves them; what
+  // is left of the rows, and else all of them, are as in the file.
+  bool laid_out() const { return laid_out_; }
 
  private:
   const std::byte* rows_;
   int64_t row_begin_;
   int64_t row_end_;
+  bool laid_out_ = false;
   WeightSource* source_ = nullptr;  // null where there is no slot to give back
   uint32_t slot_ = 0;
 };

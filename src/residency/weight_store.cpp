@@ -22,8 +22,8 @@ Result<std::unique_ptr<WeightStore>> WeightStore::create(const WeightSchedule& s
                                                          const ResidencyPlan& plan,
                                                          std::span<const File> files,
                                                          std::unique_ptr<AsyncReader> reader,
-                                                         Lookahead lookahead) {
-  std::unique_ptr<WeightStore> store(new WeightStore(schedule, plan, std::move(reader), lookahead));
+                                                         Lookahead lookahead, WeightLayout* layout) {
+  std::unique_ptr<WeightStore> store(new WeightStore(schedule, plan, std::move(reader), lookahead, layout));
   FLEX_CHECK(store->allocate());
   FLEX_TRY(Constants constants, read_constants(schedule, files));
   store->constants_ = std::move(constants.values);
@@ -32,14 +32,16 @@ Result<std::unique_ptr<WeightStore>> WeightStore::create(const WeightSchedule& s
 }
 
 WeightStore::WeightStore(const WeightSchedule& schedule, const ResidencyPlan& plan,
-                         std::unique_ptr<AsyncReader> reader, Lookahead lookahead)
+                         std::unique_ptr<AsyncReader> reader, Lookahead lookahead, WeightLayout* layout)
     : schedule_(schedule),
       plan_(plan),
       sequence_(make_read_sequence(schedule, plan)),
       lookahead_(lookahead),
+      layout_(layout),
       experts_(schedule, plan),
       slots_(plan.n_slots),
       arena_reads_(std::min<size_t>(kArenaReadsInFlight, sequence_.n_locked())),
+      laid_out_(schedule.steps.size()),
       chosen_(schedule.steps.size()),
       reader_(std::move(reader)) {}
 
@@ -139,9 +141,12 @@ const LockedRows& WeightStore::locked_rows(size_t step) const {
   return step < plan_.steps.size() ? plan_.steps[step] : plan_.embedding;
 }
 
-const std::byte* WeightStore::arena_row(size_t step, int64_t row) const {
-  const WeightStep& weight = step < schedule_.steps.size() ? schedule_.steps[step] : schedule_.embedding;
-  return arena_.data() + locked_rows(step).arena_offset + static_cast<uint64_t>(row) * weight.row_bytes;
+const WeightStep& WeightStore::matrix(size_t step) const {
+  return step < schedule_.steps.size() ? schedule_.steps[step] : schedule_.embedding;
+}
+
+std::byte* WeightStore::arena_row(size_t step, int64_t row) const {
+  return arena_.data() + locked_rows(step).arena_offset + static_cast<uint64_t>(row) * matrix(step).row_bytes;
 }
 
 // Rows of a step that have arrived in the arena, counted from its first.
@@ -151,13 +156,40 @@ int64_t WeightStore::rows_filled(size_t step) const {
   return sequence_.reads[sequence_.locked_reads[pieces_arrived_ - 1]].row_end;
 }
 
+// Of these, the rows that compute may have: where rows are laid out, whole panels and what is left behind the
+// last of them.
+int64_t WeightStore::rows_ready(size_t step) const {
+  const int64_t filled = rows_filled(step);
+  const int64_t panel = layout_ == nullptr ? 0 : layout_->panel_rows(matrix(step));
+  return panel == 0 || filled == locked_rows(step).rows ? filled : filled / panel * panel;
+}
+
+void WeightStore::lay_out_ready_rows(size_t step) {
+  const WeightStep& weight = matrix(step);
+  const int64_t panel = layout_ == nullptr ? 0 : layout_->panel_rows(weight);
+  if (panel == 0) return;
+  const int64_t end = rows_ready(step) / panel * panel;
+  if (end == laid_out_[step]) return;
+  layout_->lay_out(weight, arena_row(step, laid_out_[step]), end - laid_out_[step]);
+  laid_out_[step] = end;
+}
+
+void WeightStore::copy_arena_row(size_t step, int64_t row, std::byte* out) const {
+  if (step < laid_out_.size() && row < laid_out_[step]) {
+    layout_->copy_row(matrix(step), arena_row(step, 0), row, out);
+  } else {
+    std::memcpy(out, arena_row(step, row), matrix(step).row_bytes);
+  }
+}
+
 Result<WeightLease> WeightStore::acquire_locked(size_t step, int64_t row_begin) {
-  auto ready = [&] { return rows_filled(step) > row_begin; };
+  auto ready = [&] { return rows_ready(step) > row_begin; };
   auto awaited = [&]() -> const Slot* {
     return pieces_arrived_ < pieces_issued_ ? &arena_reads_[pieces_arrived_ % arena_reads_.size()] : nullptr;
   };
   FLEX_CHECK(wait_for(step, ready, awaited));
-  return WeightLease(arena_row(step, row_begin), row_begin, rows_filled(step));
+  lay_out_ready_rows(step);
+  return WeightLease(arena_row(step, row_begin), row_begin, rows_ready(step), row_begin < laid_out_[step]);
 }
 
 Result<WeightLease> WeightStore::acquire_streamed(size_t step, int64_t row_begin) {
@@ -339,10 +371,13 @@ Status WeightStore::read_embedding_round(std::span<const int32_t> rows, std::byt
       status = tl::unexpected(requests[i].error);
       continue;  // the other reads are still on their way into our buffers
     }
-    const std::byte* row = rows[i] < resident
-                               ? arena_row(step, rows[i])
-                               : requests[i].buffer + (requests[i].required - embedding.row_bytes);
-    std::memcpy(out + i * embedding.row_bytes, row, embedding.row_bytes);
+    std::byte* row = out + i * embedding.row_bytes;
+    if (rows[i] < resident) {
+      copy_arena_row(step, rows[i], row);
+    } else {
+      std::memcpy(row, requests[i].buffer + (requests[i].required - embedding.row_bytes),
+                  embedding.row_bytes);
+    }
   }
   return status;
 }

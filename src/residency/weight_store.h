@@ -20,6 +20,7 @@
 #include "residency/locked_experts.h"
 #include "residency/planner.h"
 #include "residency/read_sequence.h"
+#include "residency/weight_layout.h"
 #include "residency/weight_source.h"
 
 namespace flexinfer {
@@ -39,11 +40,12 @@ enum class Lookahead : uint8_t {
 class WeightStore final : public WeightSource {
  public:
   // Allocates the arena and the slots and reads the constants. Schedule and files must outlive the store; the
-  // plan is of this schedule. reader->depth() >= reader_depth(plan).
+  // plan is of this schedule. reader->depth() >= reader_depth(plan). Locked rows are laid out as `layout`
+  // does it, which must outlive the store; with none they stay as in the file.
   static Result<std::unique_ptr<WeightStore>> create(const WeightSchedule& schedule,
                                                      const ResidencyPlan& plan, std::span<const File> files,
-                                                     std::unique_ptr<AsyncReader> reader,
-                                                     Lookahead lookahead);
+                                                     std::unique_ptr<AsyncReader> reader, Lookahead lookahead,
+                                                     WeightLayout* layout = nullptr);
   ~WeightStore() override;
 
   void begin_sweep(const SweepOptions& options) override;
@@ -65,14 +67,18 @@ class WeightStore final : public WeightSource {
   };
 
   WeightStore(const WeightSchedule& schedule, const ResidencyPlan& plan, std::unique_ptr<AsyncReader> reader,
-              Lookahead lookahead);
+              Lookahead lookahead, WeightLayout* layout);
   Status allocate();
 
   Result<WeightLease> acquire_locked(size_t step, int64_t row_begin);
   Result<WeightLease> acquire_streamed(size_t step, int64_t row_begin);
   const LockedRows& locked_rows(size_t step) const;
-  const std::byte* arena_row(size_t step, int64_t row) const;
+  const WeightStep& matrix(size_t step) const;
+  std::byte* arena_row(size_t step, int64_t row) const;
   int64_t rows_filled(size_t step) const;
+  int64_t rows_ready(size_t step) const;
+  void lay_out_ready_rows(size_t step);
+  void copy_arena_row(size_t step, int64_t row, std::byte* out) const;
 
   void issue_reads(size_t through_step);
   bool issue_next(size_t through_step);
@@ -95,6 +101,7 @@ class WeightStore final : public WeightSource {
   const ResidencyPlan plan_;
   const ReadSequence sequence_;
   const Lookahead lookahead_;
+  WeightLayout* const layout_;
   LockedExperts experts_;
   PageBuffer arena_;
   PageBuffer slot_memory_;
@@ -106,6 +113,7 @@ class WeightStore final : public WeightSource {
   uint64_t streams_acquired_ = 0;  // the next to be leased
   uint32_t pieces_issued_ = 0;     // of the arena, once in a lifetime
   uint32_t pieces_arrived_ = 0;    // all before this one are there
+  std::vector<int64_t> laid_out_;  // by step: its locked rows that are laid out, from the first on
 
   SweepOptions sweep_;
   uint64_t sweep_number_ = 0;   // of the sweep that computes; 0 before the first

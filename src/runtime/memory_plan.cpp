@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/bytes.h"
+#include "model/panel_layout.h"
 #include "runtime/forecast.h"
 #include "runtime/role_plan.h"
 
@@ -73,7 +74,9 @@ Fixed sizes_of(const Model& model, const EngineOptions& options, const PlanInput
   // A sampler ranks the whole vocabulary: a logit, an id and a probability for each token.
   const uint64_t sampler_bytes = static_cast<uint64_t>(model.hyperparameters.vocab_size) * 16;
   const uint64_t sequence_bytes = static_cast<uint64_t>(context_length) * sizeof(int32_t);  // its tokens
-  fixed.activation_bytes = Transformer::activation_bytes(model, fixed.batch) + sampler_bytes + sequence_bytes;
+  fixed.activation_bytes = Transformer::activation_bytes(model, fixed.batch) +
+                           PanelLayout::bytes(model.schedule, options.n_threads) + sampler_bytes +
+                           sequence_bytes;
   fixed.process_bytes = inputs.program_bytes + options.budget_bytes / kPageTableShare;
   fixed.constant_bytes = model.schedule.constant_bytes();
   return fixed;

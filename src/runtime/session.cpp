@@ -49,7 +49,7 @@ Result<std::unique_ptr<WeightSource>> Session::Impl::make_source() {
     reader = std::move(spread);
   }
   const Lookahead lookahead = mode == IoMode::kSync ? Lookahead::kNone : Lookahead::kSweep;
-  return WeightStore::create(schedule, plan, files, std::move(reader), lookahead);
+  return WeightStore::create(schedule, plan, files, std::move(reader), lookahead, layout.get());
 }
 
 Result<std::unique_ptr<Session::Impl>> Session::Impl::create(std::shared_ptr<const Engine::Impl> engine) {
@@ -58,9 +58,10 @@ Result<std::unique_ptr<Session::Impl>> Session::Impl::create(std::shared_ptr<con
   FLEX_TRY(impl->files, open_files(engine->paths, plan.options.io, impl->notes));
   FLEX_TRY(impl->cache, KvCache::allocate(plan.cache));
   impl->io = plan.options.io;
+  const Compute compute{*engine->kernels, impl->pool};
+  FLEX_TRY(impl->layout, PanelLayout::create(engine->model.schedule, compute));
   FLEX_TRY(impl->weights, impl->make_source());
   impl->notes.insert(impl->notes.end(), impl->weights->notes().begin(), impl->weights->notes().end());
-  const Compute compute{*engine->kernels, impl->pool};
   FLEX_TRY(impl->transformer,
            Transformer::create(engine->model, plan.batch, compute, *impl->weights, impl->cache));
   impl->profile = engine->inputs.profile;

@@ -11,6 +11,7 @@
 #include "io/file.h"
 #include "io/mirror_reader.h"
 #include "model/kv_cache.h"
+#include "model/panel_layout.h"
 #include "model/transformer.h"
 #include "residency/weight_source.h"
 #include "runtime/engine_impl.h"
@@ -56,6 +57,7 @@ struct Session::Impl {
   ThreadPool pool;
   KvCache cache;
   const MirrorReader* mirrors = nullptr;  // where there are several copies; owned by `weights`
+  std::unique_ptr<PanelLayout> layout;
   std::unique_ptr<WeightSource> weights;
   std::unique_ptr<Transformer> transformer;
   std::vector<Token> tokens;  // in the KV cache, by position

@@ -60,8 +60,9 @@ struct QuantIsa : simd::Lanes<8> {
 
   // Products are added up in 16 bits as long as these can hold them, then in 32.
   template <simd::Encoding encoding, int n_words, int n_tokens>
-  [[gnu::always_inline]] static void dot(const Word* weights, const std::byte* const (&values)[n_tokens],
-                                         Int (&sums)[n_tokens]) {
+  [[gnu::always_inline]] static void dot(const Word* const (&weights)[1],
+                                         const std::byte* const (&values)[n_tokens],
+                                         Int (&sums)[1][n_tokens]) {
     constexpr int kLargestWeight = encoding.is_signed ? 128 : encoding.max_byte;
     constexpr unsigned kHeld = INT16_MAX / (2 * 127 * kLargestWeight);
     constexpr int kRun = std::min<int>(n_words, std::bit_floor(kHeld));
@@ -71,7 +72,7 @@ struct QuantIsa : simd::Lanes<8> {
       __m256i pairs[n_tokens] = {};
 #pragma GCC unroll 8
       for (int i = run; i < run + kRun; i++) {
-        const auto word = reinterpret_cast<__m256i>(weights[i]);
+        const auto word = reinterpret_cast<__m256i>(weights[0][i]);
 #pragma GCC unroll 8
         for (int t = 0; t < n_tokens; t++) {
           const __m256i four = _mm256_set1_epi32(simd::load<int32_t>(values[t] + 4 * i));
@@ -80,7 +81,7 @@ struct QuantIsa : simd::Lanes<8> {
       }
 #pragma GCC unroll 8
       for (int t = 0; t < n_tokens; t++)
-        sums[t] += reinterpret_cast<Int>(_mm256_madd_epi16(pairs[t], _mm256_set1_epi16(1)));
+        sums[0][t] += reinterpret_cast<Int>(_mm256_madd_epi16(pairs[t], _mm256_set1_epi16(1)));
     }
   }
 };

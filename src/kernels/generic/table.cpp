@@ -9,6 +9,7 @@ namespace flexinfer::generic {
 
 constinit const KernelTable kTable = {
     .name = "generic",
+    .panel_rows = 0,
     .matmuls = {{
         {GgmlType::kF32, matmul_f32},
         {GgmlType::kF16, matmul_f16},

@@ -21,10 +21,10 @@ template <class Isa>
 }
 
 // 16 bytes at `offset`: the low nibbles are the first 16 weights.
-template <class Format, class Isa>
-[[gnu::always_inline]] inline void unpack_nibbles(const PanelRows<Isa>& rows, size_t offset,
+template <class Format, class Rows>
+[[gnu::always_inline]] inline void unpack_nibbles(const Rows& rows, size_t offset,
                                                   PanelGroup<Format>* group) {
-  typename Isa::Word columns[4];
+  typename Format::Isa::Word columns[4];
   rows.load_columns(offset, columns);
 #pragma GCC unroll 4
   for (int i = 0; i < 4; i++) {
@@ -44,9 +44,10 @@ template <class Format>
 }
 
 // value = d * q + m
-template <class Format, class Isa>
-[[gnu::always_inline]] inline void unpack_scale_and_offset(const PanelRows<Isa>& rows, size_t offset,
+template <class Format, class Rows>
+[[gnu::always_inline]] inline void unpack_scale_and_offset(const Rows& rows, size_t offset,
                                                            PanelGroup<Format>* group) {
+  using Isa = typename Format::Isa;
   const auto d_and_m = rows.load_words(offset);
   group->scales[0] = low_half<Isa>(d_and_m);
   group->minimums[0] = -high_half<Isa>(d_and_m);
@@ -54,7 +55,8 @@ template <class Format, class Isa>
 
 template <class Isa>
 struct Q4_0 : Format<Isa, BlockQ4_0, Encoding{.max_byte = 15, .offset = 8}> {
-  static void unpack(const PanelRows<Isa>& rows, PanelGroup<Q4_0>* group) {
+  template <class Rows>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, NoHeader, int, PanelGroup<Q4_0>* group) {
     unpack_nibbles(rows, offsetof(BlockQ4_0, qs), group);
     group->scales[0] = rows.load_first_halves(offsetof(BlockQ4_0, d));
   }
@@ -62,7 +64,8 @@ struct Q4_0 : Format<Isa, BlockQ4_0, Encoding{.max_byte = 15, .offset = 8}> {
 
 template <class Isa>
 struct Q4_1 : Format<Isa, BlockQ4_1, Encoding{.max_byte = 15, .has_minimums = true}> {
-  static void unpack(const PanelRows<Isa>& rows, PanelGroup<Q4_1>* group) {
+  template <class Rows>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, NoHeader, int, PanelGroup<Q4_1>* group) {
     unpack_nibbles(rows, offsetof(BlockQ4_1, qs), group);
     unpack_scale_and_offset(rows, offsetof(BlockQ4_1, d), group);
   }
@@ -70,7 +73,8 @@ struct Q4_1 : Format<Isa, BlockQ4_1, Encoding{.max_byte = 15, .has_minimums = tr
 
 template <class Isa>
 struct Q5_0 : Format<Isa, BlockQ5_0, Encoding{.max_byte = 31, .offset = 16}> {
-  static void unpack(const PanelRows<Isa>& rows, PanelGroup<Q5_0>* group) {
+  template <class Rows>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, NoHeader, int, PanelGroup<Q5_0>* group) {
     unpack_nibbles(rows, offsetof(BlockQ5_0, qs), group);
     add_fifth_bits(rows.load_words(offsetof(BlockQ5_0, qh)), group);
     group->scales[0] = rows.load_first_halves(offsetof(BlockQ5_0, d));
@@ -79,7 +83,8 @@ struct Q5_0 : Format<Isa, BlockQ5_0, Encoding{.max_byte = 31, .offset = 16}> {
 
 template <class Isa>
 struct Q5_1 : Format<Isa, BlockQ5_1, Encoding{.max_byte = 31, .has_minimums = true}> {
-  static void unpack(const PanelRows<Isa>& rows, PanelGroup<Q5_1>* group) {
+  template <class Rows>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, NoHeader, int, PanelGroup<Q5_1>* group) {
     unpack_nibbles(rows, offsetof(BlockQ5_1, qs), group);
     add_fifth_bits(rows.load_words(offsetof(BlockQ5_1, qh)), group);
     unpack_scale_and_offset(rows, offsetof(BlockQ5_1, d), group);
@@ -89,7 +94,8 @@ struct Q5_1 : Format<Isa, BlockQ5_1, Encoding{.max_byte = 31, .has_minimums = tr
 template <class Isa>
 struct Q8_0
     : Format<Isa, BlockQ8_0, Encoding{.max_byte = 255, .offset = Isa::kSignedBias, .is_signed = true}> {
-  static void unpack(const PanelRows<Isa>& rows, PanelGroup<Q8_0>* group) {
+  template <class Rows>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, NoHeader, int, PanelGroup<Q8_0>* group) {
     static_assert(Isa::kSignedBias == 0 || Isa::kSignedBias == 128);
     constexpr uint32_t kBiases = Isa::kSignedBias * 0x01010101u;  // 128 is added by flipping the top bit
     rows.load_eight_columns(offsetof(BlockQ8_0, qs), group->weights);

@@ -20,13 +20,13 @@ constexpr LevelBytes level_bytes(const int8_t (&levels)[16], int offset) {
 }
 
 // 16 bytes at `offset`: the low nibbles are the first 16 weights.
-template <class Format, class Isa>
-[[gnu::always_inline]] inline void unpack_levels(const PanelRows<Isa>& rows, size_t offset,
-                                                 const LevelBytes& levels, PanelGroup<Format>* group) {
+template <class Format, class Rows>
+[[gnu::always_inline]] inline void unpack_levels(const Rows& rows, size_t offset, const LevelBytes& levels,
+                                                 PanelGroup<Format>* group) {
   unpack_nibbles(rows, offset, group);
 #pragma GCC unroll 8
   for (auto& word : group->weights)
-    word = Isa::look_up(levels.data(), word);
+    word = Format::Isa::look_up(levels.data(), word);
 }
 
 // The levels reach too far for AVX2 to add up the products of unsigned bytes.
@@ -37,7 +37,8 @@ inline constexpr LevelBytes kIq4Bytes = level_bytes(kIq4Levels, Isa::kSignedBias
 
 template <class Isa>
 struct IQ4_NL : Format<Isa, BlockIQ4_NL, kIq4Encoding<Isa>> {
-  static void unpack(const PanelRows<Isa>& rows, PanelGroup<IQ4_NL>* group) {
+  template <class Rows>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, NoHeader, int, PanelGroup<IQ4_NL>* group) {
     unpack_levels(rows, offsetof(BlockIQ4_NL, qs), kIq4Bytes<Isa>, group);
     group->scales[0] = rows.load_first_halves(offsetof(BlockIQ4_NL, d));
   }
@@ -45,17 +46,22 @@ struct IQ4_NL : Format<Isa, BlockIQ4_NL, kIq4Encoding<Isa>> {
 
 template <class Isa>
 struct IQ4_XS : Format<Isa, BlockIQ4_XS, kIq4Encoding<Isa>> {
-  static void unpack(const PanelRows<Isa>& rows, PanelGroup<IQ4_XS>* groups) {
+  struct Header {
+    typename Isa::Word d_and_high;  // the upper two bits of the scales, above d
+    typename Isa::Word low;         // the lower four
+    typename Isa::Float d;
+  };
+  template <class Rows>
+  [[gnu::always_inline]] static Header read_header(const Rows& rows) {
     const auto d_and_high = rows.load_words(offsetof(BlockIQ4_XS, d));
-    const auto d = low_half<Isa>(d_and_high);
-    const auto low = rows.load_words(offsetof(BlockIQ4_XS, scales_l));
-#pragma GCC unroll 8
-    for (int g = 0; g < kSuperBlockGroups; g++) {
-      unpack_levels(rows, offsetof(BlockIQ4_XS, qs) + 16 * static_cast<size_t>(g), kIq4Bytes<Isa>,
-                    groups + g);
-      const auto scales = ((low >> (4 * g)) & 15) | (((d_and_high >> (16 + 2 * g)) & 3) << 4);
-      groups[g].scales[0] = d * field<Isa>(scales, 0, 63, 32);
-    }
+    return {d_and_high, rows.load_words(offsetof(BlockIQ4_XS, scales_l)), low_half<Isa>(d_and_high)};
+  }
+  template <class Rows>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, const Header& header, int g,
+                                            PanelGroup<IQ4_XS>* group) {
+    unpack_levels(rows, offsetof(BlockIQ4_XS, qs) + 16 * static_cast<size_t>(g), kIq4Bytes<Isa>, group);
+    const auto scales = ((header.low >> (4 * g)) & 15) | (((header.d_and_high >> (16 + 2 * g)) & 3) << 4);
+    group->scales[0] = header.d * field<Isa>(scales, 0, 63, 32);
   }
 };
 
@@ -65,7 +71,8 @@ template <class Isa>
 struct MXFP4 : Format<Isa, BlockMXFP4, Encoding{.max_byte = 2 * kMxfp4Offset, .offset = kMxfp4Offset}> {
   static constexpr LevelBytes kBytes = level_bytes(kMxfp4Levels, kMxfp4Offset);
 
-  static void unpack(const PanelRows<Isa>& rows, PanelGroup<MXFP4>* group) {
+  template <class Rows>
+  [[gnu::always_inline]] static void unpack(const Rows& rows, NoHeader, int, PanelGroup<MXFP4>* group) {
     unpack_levels(rows, offsetof(BlockMXFP4, qs), kBytes, group);
     group->scales[0] = power_of_two(rows.load_bytes(offsetof(BlockMXFP4, e)));
   }

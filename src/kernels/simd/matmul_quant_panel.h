@@ -1,9 +1,11 @@
 // The product of quantised weights and 8-bit activations, written once for every vector instruction set.
 //
-// A panel is one or several vectors of rows (panel_rows.h). Lane r belongs to row r throughout: nothing is
-// ever summed across lanes, so a row's bits cannot depend on its neighbours. Weights are unpacked in groups
-// of 32 columns, four columns of a row in one lane. A chunk of groups is unpacked once for many tokens, and
-// multiplied by tiles of them while it is in the first cache; a tile's integer sums stay in registers.
+// A panel is one or several vectors of rows (panel_rows.h, or interleaved_rows.h where they are laid out for
+// it). Lane r belongs to row r throughout: nothing is ever summed across lanes, so a row's bits cannot depend
+// on its neighbours. Weights are unpacked in groups of 32 columns, four columns of a row in one lane. For a
+// few tokens each block is multiplied as it is unpacked: memory bounds their speed. For many a chunk of
+// groups is unpacked once and multiplied by tiles of them while it is in the first cache: arithmetic does. A
+// tile's integer sums stay in registers.
 //
 // The order of one output element, the same as in kernels/generic/matmul_quant.cpp, so that bits are equal:
 //   for each group of 32 columns, in order:
@@ -21,8 +23,7 @@
 //   look_up          a table of 16 bytes and a Word of bytes below 16 to those bytes of the table
 //   load_columns     16 bytes at an offset of each row to four Words, as PanelRows::load_columns says
 //   load_eight_columns   the same with 32 bytes, where that is better than load_columns twice
-//   dot              adds the products of some Words and the tokens' values to the tokens' sums; where
-//                    kTileVectors is more than one, of as many Words of each vector to its sums
+//   dot              adds the products of some Words of each vector and the tokens' values to their sums
 #pragma once
 
 #include <algorithm>
@@ -34,6 +35,7 @@
 #include <utility>
 
 #include "kernels/kernel_table.h"
+#include "kernels/simd/interleaved_rows.h"
 #include "kernels/simd/panel_rows.h"
 #include "quant/q8_activations.h"
 
@@ -41,8 +43,9 @@ namespace flexinfer::simd {
 
 inline constexpr int kGroup = kActivationBlock;  // columns that share an activation scale
 inline constexpr int kGroupWords = kGroup / 4;
-inline constexpr int kChunkGroups = 8;       // groups unpacked before they are multiplied: one super-block
-inline constexpr int64_t kTokenBatch = 256;  // tokens that share an unpacking: their sums stay in the cache
+inline constexpr int kChunkGroups = 16;      // groups unpacked before they are multiplied: two super-blocks
+inline constexpr size_t kBytesAhead = 4096;  // how far ahead of a product its weights are asked for
+inline constexpr int64_t kTokenBatch = 128;  // tokens that share an unpacking: their sums stay in the cache
 
 // How a type's weights stand in bytes: weight = scale * (byte - offset), less a minimum where it has one.
 struct Encoding {
@@ -52,15 +55,25 @@ struct Encoding {
   bool is_signed = false;  // the byte is the weight plus Isa::kSignedBias
 };
 
-// What every format has in common. A format adds
-//   unpack(rows, groups)    the blocks that come next in the rows, to kGroups groups
+struct NoHeader {};
+
+// What every format has in common. A format of several groups to the block unpacks kStepGroups of them at a
+// time, in order, and says otherwise what a Header is: what the groups of a block share. A format adds
+//   unpack(rows, header, step, groups)    the groups of this step of the block that comes next in the rows
 template <class InstructionSet, class Block, Encoding encoding>
 struct Format {
   using Isa = InstructionSet;
+  using Header = NoHeader;
   static constexpr Encoding kEncoding = encoding;
   static constexpr size_t kBlockBytes = sizeof(Block);
   static constexpr int kGroups = Block::kWeights / kGroup;
+  static constexpr int kStepGroups = 1;
   static constexpr int kScales = kGroup / Block::kScaleWeights;
+
+  template <class Rows>
+  static Header read_header(const Rows&) {
+    return {};
+  }
 };
 
 // 32 columns of a vector of rows.
@@ -118,22 +131,25 @@ template <class Format, int n_tokens>
   }
 }
 
+// Tokens from `first` on; where these are fewer than a tile takes, the last one more than once.
 template <class Format, int n_tokens>
 [[gnu::always_inline]] inline void load_tile(const MatmulArgs& args, int64_t first, size_t first_group,
                                              TokenTile<Format, n_tokens>& tile) {
   const auto cols = static_cast<size_t>(args.cols);
 #pragma GCC unroll 8
   for (int t = 0; t < n_tokens; t++) {
-    const std::byte* token = args.activations + static_cast<size_t>(first + t) * args.activation_bytes;
+    const int64_t index = std::min(first + t, args.n_tokens - 1);
+    const std::byte* token = args.activations + static_cast<size_t>(index) * args.activation_bytes;
     tile.values[t] = token + first_group * kGroup;
     tile.scales[t] = token + q8_scales_offset(cols) + first_group * sizeof(float);
     load_sums(token + q8_sums_offset(cols) + first_group * 2 * sizeof(int16_t), t, tile);
   }
 }
 
-// totals = the parts of group g of the chunk . the same columns of the tile, without the activations' scales.
+// totals = part h of the groups . the same columns of the tile, without the activations' scales. The groups,
+// one a vector of rows, are group g of their chunk.
 template <class Format, int n_vectors, int n_tokens>
-[[gnu::always_inline]] inline void multiply_part(const PanelChunk<Format, n_vectors>& chunk,
+[[gnu::always_inline]] inline void multiply_part(const PanelGroup<Format>* const (&groups)[n_vectors],
                                                  const TokenTile<Format, n_tokens>& tile, int g, int h,
                                                  typename Format::Isa::Float (&totals)[n_vectors][n_tokens]) {
   using Isa = typename Format::Isa;
@@ -146,7 +162,7 @@ template <class Format, int n_vectors, int n_tokens>
   const std::byte* values[n_tokens];
 #pragma GCC unroll 8
   for (int v = 0; v < n_vectors; v++)
-    weights[v] = chunk.groups[v][g].weights + h * kWords;
+    weights[v] = groups[v]->weights + h * kWords;
 #pragma GCC unroll 8
   for (int t = 0; t < n_tokens; t++) {
     values[t] = tile.values[t] + (g * kGroup + h * kWords * 4);
@@ -156,20 +172,33 @@ template <class Format, int n_vectors, int n_tokens>
       if constexpr (!kEncoding.has_minimums && kEncoding.offset != 0) dots[v][t] += tile.sums[t][part];
     }
   }
-  if constexpr (Isa::kTileVectors == 1) {
-    Isa::template dot<kEncoding, kWords>(weights[0], values, dots[0]);
-  } else {
-    Isa::template dot<kEncoding, kWords>(weights, values, dots);
-  }
+  Isa::template dot<kEncoding, kWords>(weights, values, dots);
 #pragma GCC unroll 8
   for (int t = 0; t < n_tokens; t++) {
 #pragma GCC unroll 8
     for (int v = 0; v < n_vectors; v++) {
-      const PanelGroup<Format>& group = chunk.groups[v][g];
-      auto product = __builtin_convertvector(dots[v][t], Float) * group.scales[h];
-      if constexpr (kEncoding.has_minimums) product -= group.minimums[h] * tile.sums[t][part];
+      auto product = __builtin_convertvector(dots[v][t], Float) * groups[v]->scales[h];
+      if constexpr (kEncoding.has_minimums) product -= groups[v]->minimums[h] * tile.sums[t][part];
       totals[v][t] = h == 0 ? product : totals[v][t] + product;
     }
+  }
+}
+
+// sums += the groups . the same columns of the tile
+template <class Format, int n_vectors, int n_tokens>
+[[gnu::always_inline]] inline void multiply_group(const PanelGroup<Format>* const (&groups)[n_vectors],
+                                                  const TokenTile<Format, n_tokens>& tile, int g,
+                                                  typename Format::Isa::Float (&sums)[n_vectors][n_tokens]) {
+  typename Format::Isa::Float totals[n_vectors][n_tokens];
+#pragma GCC unroll 2
+  for (int h = 0; h < Format::kScales; h++)
+    multiply_part(groups, tile, g, h, totals);
+#pragma GCC unroll 8
+  for (int t = 0; t < n_tokens; t++) {
+    const auto scale = load<float>(tile.scales[t] + static_cast<size_t>(g) * sizeof(float));
+#pragma GCC unroll 8
+    for (int v = 0; v < n_vectors; v++)
+      sums[v][t] += totals[v][t] * scale;
   }
 }
 
@@ -177,10 +206,9 @@ template <class Format, int n_vectors, int n_tokens>
 template <class Format, int n_vectors, int n_tokens>
 void multiply_tile(const MatmulArgs& args, const PanelChunk<Format, n_vectors>& chunk, int64_t first,
                    typename Format::Isa::Float (*panel_sums)[n_vectors]) {
-  using Float = typename Format::Isa::Float;
   TokenTile<Format, n_tokens> tile;
   load_tile(args, first, chunk.first, tile);
-  Float sums[n_vectors][n_tokens];
+  typename Format::Isa::Float sums[n_vectors][n_tokens];
 #pragma GCC unroll 8
   for (int t = 0; t < n_tokens; t++) {
 #pragma GCC unroll 8
@@ -188,17 +216,11 @@ void multiply_tile(const MatmulArgs& args, const PanelChunk<Format, n_vectors>& 
       sums[v][t] = panel_sums[t][v];
   }
   for (int g = 0; g < chunk.n_groups; g++) {
-    Float totals[n_vectors][n_tokens];
-#pragma GCC unroll 2
-    for (int h = 0; h < Format::kScales; h++)
-      multiply_part(chunk, tile, g, h, totals);
+    const PanelGroup<Format>* groups[n_vectors];
 #pragma GCC unroll 8
-    for (int t = 0; t < n_tokens; t++) {
-      const auto scale = load<float>(tile.scales[t] + static_cast<size_t>(g) * sizeof(float));
-#pragma GCC unroll 8
-      for (int v = 0; v < n_vectors; v++)
-        sums[v][t] += totals[v][t] * scale;
-    }
+    for (int v = 0; v < n_vectors; v++)
+      groups[v] = &chunk.groups[v][g];
+    multiply_group<Format, n_vectors, n_tokens>(groups, tile, g, sums);
   }
 #pragma GCC unroll 8
   for (int t = 0; t < n_tokens; t++) {
@@ -208,12 +230,27 @@ void multiply_tile(const MatmulArgs& args, const PanelChunk<Format, n_vectors>& 
   }
 }
 
+// Asks memory for what the step from group g of the block on will take when it comes to the block `distance`
+// further on.
+template <class Format, class Rows>
+[[gnu::always_inline]] inline void ask_ahead(const Rows& rows, size_t distance, int g) {
+  const auto byte_of = [](int group) {
+    return Format::kBlockBytes * static_cast<size_t>(group) / Format::kGroups;
+  };
+  rows.ask_ahead(distance * Format::kBlockBytes, Format::kBlockBytes, byte_of(g),
+                 byte_of(g + Format::kStepGroups));
+}
+
 // The blocks that come next in the rows, to n_groups groups.
-template <class Format>
-[[gnu::always_inline]] inline void unpack_groups(PanelRows<typename Format::Isa>& rows, int n_groups,
-                                                 PanelGroup<Format>* groups) {
+template <class Format, class Rows>
+[[gnu::always_inline]] inline void unpack_groups(Rows& rows, int n_groups, PanelGroup<Format>* groups) {
   for (int g = 0; g < n_groups; g += Format::kGroups) {
-    Format::unpack(rows, groups + g);
+    const auto header = Format::read_header(rows);
+#pragma GCC unroll 8
+    for (int i = 0; i < Format::kGroups; i += Format::kStepGroups) {
+      ask_ahead<Format>(rows, kChunkGroups / Format::kGroups, i);
+      Format::unpack(rows, header, i / Format::kStepGroups, groups + g + i);
+    }
     rows.advance(Format::kBlockBytes);
   }
 }
@@ -246,18 +283,17 @@ void store_rows(const MatmulArgs& args, int64_t first_row, int64_t token, const 
 }
 
 // The rows of a panel, vector by vector.
-template <class Isa, size_t... v>
-std::array<PanelRows<Isa>, sizeof...(v)> panel_rows(const MatmulArgs& args, int64_t first,
-                                                    std::index_sequence<v...>) {
-  constexpr int64_t kPanelRows = sizeof...(v) * Isa::kRows;
-  return {PanelRows<Isa>(args, first + static_cast<int64_t>(v) * Isa::kRows, kPanelRows)...};
+template <class Rows, size_t... v>
+std::array<Rows, sizeof...(v)> panel_rows(const MatmulArgs& args, int64_t first, std::index_sequence<v...>) {
+  constexpr int64_t kRows = Rows::Isa::kRows;
+  return {Rows(args, first + static_cast<int64_t>(v) * kRows, sizeof...(v) * kRows)...};
 }
 
 // The panel that begins at first_row, times n_tokens <= kTokenBatch tokens.
-template <class Format, int n_vectors>
+template <class Format, class Rows, int n_vectors>
 void multiply_panel(const MatmulArgs& args, int64_t first_row, int64_t first_token, int64_t n_tokens) {
   using Isa = typename Format::Isa;
-  auto rows = panel_rows<Isa>(args, first_row, std::make_index_sequence<n_vectors>());
+  auto rows = panel_rows<Rows>(args, first_row, std::make_index_sequence<n_vectors>());
   typename Isa::Float sums[kTokenBatch][n_vectors];
   std::fill_n(&sums[0][0], n_tokens * n_vectors, typename Isa::Float{});
   PanelChunk<Format, n_vectors> chunk;
@@ -274,6 +310,60 @@ void multiply_panel(const MatmulArgs& args, int64_t first_row, int64_t first_tok
   }
 }
 
+// sums[v][t] += the blocks that come next in the rows . token t. Each step of a block is multiplied as it is
+// unpacked.
+template <class Format, class Rows, int n_vectors, int n_tokens>
+[[gnu::always_inline]] inline void multiply_block(std::array<Rows, n_vectors>& rows,
+                                                  const TokenTile<Format, n_tokens>& tile, int g,
+                                                  typename Format::Isa::Float (&sums)[n_vectors][n_tokens]) {
+  constexpr int kStep = Format::kStepGroups;
+  constexpr size_t kPanelBytes = kPanelRows<typename Format::Isa> * Format::kBlockBytes;
+  constexpr size_t kBlocksAhead = (kBytesAhead + kPanelBytes - 1) / kPanelBytes;
+  typename Format::Header headers[n_vectors];
+#pragma GCC unroll 8
+  for (size_t v = 0; v < n_vectors; v++)
+    headers[v] = Format::read_header(rows[v]);
+#pragma GCC unroll 1
+  for (int step = 0; step < Format::kGroups / kStep; step++) {
+    PanelGroup<Format> groups[n_vectors][kStep];
+#pragma GCC unroll 8
+    for (size_t v = 0; v < n_vectors; v++) {
+      ask_ahead<Format>(rows[v], kBlocksAhead, step * kStep);
+      Format::unpack(rows[v], headers[v], step, groups[v]);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kStep; i++) {
+      const PanelGroup<Format>* group_of[n_vectors];
+#pragma GCC unroll 8
+      for (size_t v = 0; v < n_vectors; v++)
+        group_of[v] = &groups[v][i];
+      multiply_group<Format, n_vectors, n_tokens>(group_of, tile, g + step * kStep + i, sums);
+    }
+  }
+#pragma GCC unroll 8
+  for (size_t v = 0; v < n_vectors; v++)
+    rows[v].advance(Format::kBlockBytes);
+}
+
+// The vectors of rows that begin at first_row, times the tokens of one tile.
+template <class Format, class Rows, int n_vectors, int n_tokens>
+void multiply_vectors(const MatmulArgs& args, int64_t first_row) {
+  using Isa = typename Format::Isa;
+  auto rows = panel_rows<Rows>(args, first_row, std::make_index_sequence<n_vectors>());
+  typename Isa::Float sums[n_vectors][n_tokens] = {};
+  for (int64_t group = 0; group < args.cols / kGroup; group += kChunkGroups) {
+    const auto n_groups = static_cast<int>(std::min<int64_t>(kChunkGroups, args.cols / kGroup - group));
+    TokenTile<Format, n_tokens> tile;
+    load_tile(args, 0, static_cast<size_t>(group), tile);
+    for (int g = 0; g < n_groups; g += Format::kGroups)
+      multiply_block<Format, Rows, n_vectors, n_tokens>(rows, tile, g, sums);
+  }
+  for (int t = 0; t < std::min<int64_t>(n_tokens, args.n_tokens); t++) {
+    for (int v = 0; v < n_vectors; v++)
+      store_rows<Isa>(args, first_row + v * Isa::kRows, t, sums[v][t]);
+  }
+}
+
 // Two or three rows are too few for the four that are reached at once.
 inline void multiply_row_by_row(MatmulArgs args, MatmulFn multiply_row) {
   const int64_t n_rows = std::exchange(args.n_rows, 1);
@@ -284,20 +374,76 @@ inline void multiply_row_by_row(MatmulArgs args, MatmulFn multiply_row) {
   }
 }
 
+// Calls fn(first row, number of vectors as a constant) for all rows, a panel at a time. Interleaved rows are
+// whole panels.
+template <class Rows, class Fn>
+void for_each_panel(int64_t n_rows, Fn fn) {
+  using Isa = typename Rows::Isa;
+  int64_t row = 0;
+  for (; n_rows - row > kPanelRows<Isa> - Isa::kRows; row += kPanelRows<Isa>)
+    fn(row, std::integral_constant<int, Isa::kTileVectors>());
+  if constexpr (!Rows::kAreWholePanels) {
+    for (; row < n_rows; row += Isa::kRows)
+      fn(row, std::integral_constant<int, 1>());
+  }
+}
+
+// At most n_tokens tokens: weights are multiplied as they are unpacked.
+template <class Format, class Rows, int n_tokens>
+void multiply_once(const MatmulArgs& args) {
+  for_each_panel<Rows>(args.n_rows, [&](int64_t row, auto n_vectors) {
+    multiply_vectors<Format, Rows, n_vectors, n_tokens>(args, row);
+  });
+}
+
+// Any number of tokens: weights are unpacked for kTokenBatch of them at a time.
+template <class Format, class Rows>
+void multiply_batches(const MatmulArgs& args) {
+  for (int64_t t = 0; t < args.n_tokens; t += kTokenBatch) {
+    const int64_t n_tokens = std::min(kTokenBatch, args.n_tokens - t);
+    for_each_panel<Rows>(args.n_rows, [&](int64_t row, auto n_vectors) {
+      multiply_panel<Format, Rows, n_vectors>(args, row, t, n_tokens);
+    });
+  }
+}
+
+template <class Format, class Isa>
+void multiply_interleaved(const MatmulArgs& args) {
+  using Rows = InterleavedRows<Isa>;
+  // Sums of two parts to the group are too many for the registers of eight tokens.
+  constexpr int64_t kMostOnce = Format::kScales == 1 ? 8 : 4;
+  if (args.n_tokens > kMostOnce) return multiply_batches<Format, Rows>(args);
+  if (args.n_tokens > 4) return multiply_once<Format, Rows, kMostOnce>(args);
+  if (args.n_tokens > 2) return multiply_once<Format, Rows, 4>(args);
+  if (args.n_tokens > 1) return multiply_once<Format, Rows, 2>(args);
+  multiply_once<Format, Rows, 1>(args);
+}
+
+// Rows that stream: a disk bounds their speed, and a few tokens cost no more than many.
+template <class Format, class Isa>
+void multiply_stored(const MatmulArgs& args) {
+  using Rows = PanelRows<Isa>;
+  if (args.n_tokens > 1) return multiply_batches<Format, Rows>(args);
+  multiply_once<Format, Rows, 1>(args);
+}
+
 // As MatmulArgs says, for weights of the type of Format.
 template <class Format>
 void multiply(const MatmulArgs& args) {
-  constexpr int kVectors = Format::Isa::kTileVectors;
-  constexpr int64_t kRows = Format::Isa::kRows;
-  if (args.n_rows == 2 || args.n_rows == 3) return multiply_row_by_row(args, multiply<Format>);
-  for (int64_t t = 0; t < args.n_tokens; t += kTokenBatch) {
-    const int64_t n_tokens = std::min(kTokenBatch, args.n_tokens - t);
-    int64_t row = 0;
-    for (; args.n_rows - row > (kVectors - 1) * kRows; row += kVectors * kRows)
-      multiply_panel<Format, kVectors>(args, row, t, n_tokens);
-    for (; row < args.n_rows; row += kRows)
-      multiply_panel<Format, 1>(args, row, t, n_tokens);
+  using Isa = typename Format::Isa;
+  if (args.n_tokens < 1) return;
+  MatmulArgs rest = args;
+  if (args.layout == RowLayout::kInterleaved) {
+    MatmulArgs panels = args;
+    panels.n_rows = args.n_rows / kPanelRows<Isa> * kPanelRows<Isa>;
+    multiply_interleaved<Format, Isa>(panels);
+    rest.layout = RowLayout::kStored;
+    rest.n_rows -= panels.n_rows;
+    rest.weights += static_cast<size_t>(panels.n_rows) * args.row_bytes;
+    rest.out += panels.n_rows;
   }
+  if (rest.n_rows == 2 || rest.n_rows == 3) return multiply_row_by_row(rest, multiply<Format>);
+  multiply_stored<Format, Isa>(rest);
 }
 
 }  // namespace flexinfer::simd

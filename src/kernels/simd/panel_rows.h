@@ -27,6 +27,10 @@ struct Lanes {
   using Halves = typename VectorOf<uint16_t, n_rows>::Type;
 };
 
+// Rows that are multiplied at once.
+template <class Isa>
+inline constexpr int64_t kPanelRows = Isa::kTileVectors* Isa::kRows;
+
 template <class Value>
 [[gnu::always_inline]] inline Value load(const std::byte* from) {
   Value value;
@@ -64,9 +68,11 @@ class RowPointers {
 
 // A vector of rows, from the block that comes next on. Where the matrix ends within it, its last four rows
 // are repeated, and where it has but one row that one.
-template <class Isa>
+template <class InstructionSet>
 class PanelRows {
  public:
+  using Isa = InstructionSet;
+  static constexpr bool kAreWholePanels = false;
   using Pointers = RowPointers<Isa>;
 
   // The rows from `first` on. `ahead` rows further on, as much is asked of memory as is read here.
@@ -82,6 +88,9 @@ class PanelRows {
     rows_.advance(n_bytes);
     next_ += n_bytes * Isa::kRows;
   }
+
+  [[gnu::always_inline]] void ask_ahead(size_t, size_t, size_t, size_t) const {
+  }  // whatever is read asks for it
 
   // 16 bytes at `offset` of each row as four columns: column i holds the bytes from 4 * i on.
   [[gnu::always_inline]] void load_columns(size_t offset, typename Isa::Word* columns) const {

@@ -3,6 +3,7 @@
 // with them bears its name and is never taken for the code of another.
 #pragma once
 
+#include "kernels/interleave.h"
 #include "kernels/kernel_table.h"
 #include "kernels/simd/attention.h"
 #include "kernels/simd/elementwise.h"
@@ -18,8 +19,10 @@ constexpr KernelTable make_table(const char* name) {
   using F32 = F32Row<FloatIsa>;
   using F16 = F16Row<FloatIsa>;
   using Q8 = Q8_0Row<FloatIsa>;
+  static_assert(kPanelRows<QuantIsa> <= kMostPanelRows);
   return {
       .name = name,
+      .panel_rows = kPanelRows<QuantIsa>,
       .matmuls = {{
           {GgmlType::kF32, multiply_floats<F32>},
           {GgmlType::kF16, multiply_floats<F16>},

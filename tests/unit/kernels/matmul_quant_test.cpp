@@ -8,6 +8,7 @@
 #include <memory>
 #include <tuple>
 
+#include "kernels/interleave.h"
 #include "quant/dequantize.h"
 #include "quant/unpack.h"
 #include "unit/kernels/kernel_fixture.h"
@@ -125,8 +126,18 @@ class QuantisedProduct {
                                 .activation_bytes = token_bytes_,
                                 .n_tokens = n,
                                 .out = out.data(),
-                                .out_stride = n_rows_});
+                                .out_stride = n_rows_,
+                                .layout = layout_});
     return out;
+  }
+
+  // Lays the whole panels of the rows out as the table likes them.
+  void interleave_for(const KernelTable& kernels) {
+    const size_t panel_bytes = static_cast<size_t>(kernels.panel_rows) * row_bytes_;
+    const std::vector<std::byte> stored = weights_;
+    for (size_t at = 0; at + panel_bytes <= weights_.size(); at += panel_bytes)
+      interleave_rows(type_, &stored[at], row_bytes_, kernels.panel_rows, &weights_[at]);
+    layout_ = RowLayout::kInterleaved;
   }
 
   // A float is off by some roundings of what it was summed from, which may be far more than its own size:
@@ -195,6 +206,7 @@ class QuantisedProduct {
   int64_t n_tokens_;
   size_t row_bytes_;
   size_t token_bytes_;
+  RowLayout layout_ = RowLayout::kStored;
   std::vector<std::byte> weights_;
   std::unique_ptr<Line[]> activations_;
 };
@@ -292,6 +304,20 @@ TEST_P(QuantisedMatmul, ALongPromptGivesTheBitsOfItsTokens) {
   for (int64_t t = 0; t < kTokens; t++) {
     ASSERT_TRUE(same_bits({whole.data() + t * kRows, kRows}, product.multiply_tokens(kernels(), t, 1)))
         << "token " << t;
+  }
+}
+
+TEST_P(QuantisedMatmul, TheLayoutOfRowsChangesNoBits) {
+  const int64_t panel = kernels().panel_rows;
+  if (panel == 0) GTEST_SKIP() << "rows stay as in the file";
+  for (int64_t n_rows : {panel - 1, panel, 2 * panel + 1, 3 * panel + panel / 2 + 2}) {
+    for (int64_t n_tokens : {1, 2, 3, 4, 8, 21}) {
+      QuantisedProduct product = random_product(n_rows, 11, n_tokens);
+      const std::vector<float> stored = product.multiply(kernels());
+      product.interleave_for(kernels());
+      ASSERT_TRUE(same_bits(product.multiply(kernels()), stored))
+          << n_rows << " rows, " << n_tokens << " tokens";
+    }
   }
 }
 
