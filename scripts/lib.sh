@@ -4,6 +4,7 @@ build_packages=(g++ cmake ninja-build pkg-config ccache
   liburing-dev nlohmann-json3-dev libcli11-dev libfmt-dev libexpected-dev libpcre2-dev libutf8proc-dev libedit-dev)
 test_packages=(libgtest-dev librapidcheck-dev)
 check_packages=(git python3 clang-format)
+fuzz_packages=(clang-14 libclang-rt-14-dev python3)
 # To build for 64-bit ARM on another machine, and to run what was built. Libraries that are headers alone are shared.
 cross_packages=(g++-aarch64-linux-gnu qemu-user liburing-dev:arm64 libfmt-dev:arm64 libpcre2-dev:arm64
   libutf8proc-dev:arm64 libedit-dev:arm64 libgtest-dev:arm64 librapidcheck-dev:arm64)

@@ -106,6 +106,8 @@ constexpr auto kRules = std::to_array<PreTokenizerRules>({
     {.name = "qwen35", .patterns = {kQwen35}, .normalizes = true},
     {.name = "seed-coder", .patterns = {kSeedCoder}},
     {.name = "bailingmoe", .patterns = {kBailing}},
+    {.name = "bailingmoe2", .patterns = {kBailing}},
+    {.name = "llada-moe", .patterns = {kBailing}},
 
     {.name = "gpt-4o", .patterns = {kGpt4o}},
     {.name = "llama4", .patterns = {kGpt4o}},
