@@ -94,7 +94,7 @@ MatmulArgs make_args(Bench& bench, GgmlType type, int64_t n_tokens, RowLayout la
 
 // Rows are shared out as in ops/matmul.cpp.
 void multiply_on(ThreadPool& pool, MatmulFn matmul, const MatmulArgs& args) {
-  pool.parallel_for(args.n_rows, 32, [&](int, int64_t begin, int64_t end) {
+  pool.parallel_for(args.n_rows, kMostPanelRows, [&](int, int64_t begin, int64_t end) {
     MatmulArgs part = args;
     part.weights += static_cast<size_t>(begin) * args.row_bytes;
     part.n_rows = end - begin;

@@ -156,21 +156,24 @@ int64_t WeightStore::rows_filled(size_t step) const {
   return sequence_.reads[sequence_.locked_reads[pieces_arrived_ - 1]].row_end;
 }
 
+int64_t WeightStore::panel_rows(size_t step) const {
+  return layout_ == nullptr ? 0 : layout_->panel_rows(matrix(step));
+}
+
 // Of these, the rows that compute may have: where rows are laid out, whole panels and what is left behind the
 // last of them.
 int64_t WeightStore::rows_ready(size_t step) const {
   const int64_t filled = rows_filled(step);
-  const int64_t panel = layout_ == nullptr ? 0 : layout_->panel_rows(matrix(step));
+  const int64_t panel = panel_rows(step);
   return panel == 0 || filled == locked_rows(step).rows ? filled : filled / panel * panel;
 }
 
 void WeightStore::lay_out_ready_rows(size_t step) {
-  const WeightStep& weight = matrix(step);
-  const int64_t panel = layout_ == nullptr ? 0 : layout_->panel_rows(weight);
+  const int64_t panel = panel_rows(step);
   if (panel == 0) return;
   const int64_t end = rows_ready(step) / panel * panel;
   if (end == laid_out_[step]) return;
-  layout_->lay_out(weight, arena_row(step, laid_out_[step]), end - laid_out_[step]);
+  layout_->lay_out(matrix(step), arena_row(step, laid_out_[step]), end - laid_out_[step]);
   laid_out_[step] = end;
 }
 

@@ -76,6 +76,7 @@ class WeightStore final : public WeightSource {
   const WeightStep& matrix(size_t step) const;
   std::byte* arena_row(size_t step, int64_t row) const;
   int64_t rows_filled(size_t step) const;
+  int64_t panel_rows(size_t step) const;
   int64_t rows_ready(size_t step) const;
   void lay_out_ready_rows(size_t step);
   void copy_arena_row(size_t step, int64_t row, std::byte* out) const;

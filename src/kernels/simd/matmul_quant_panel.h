@@ -419,7 +419,7 @@ void multiply_interleaved(const MatmulArgs& args) {
   multiply_once<Format, Rows, 1>(args);
 }
 
-// Rows that stream: a disk bounds their speed, and a few tokens cost no more than many.
+// Rows that stream: a disk bounds their speed, so that only one token has a way of its own.
 template <class Format, class Isa>
 void multiply_stored(const MatmulArgs& args) {
   using Rows = PanelRows<Isa>;
