@@ -44,6 +44,10 @@ struct QuantIsa : simd::Lanes<8> {
     return _mm256_cvtph_ps(reinterpret_cast<__m128i>(halves));
   }
 
+  [[gnu::always_inline]] static Float multiply_add(Float a, Float b, Float c) {
+    return _mm256_fmadd_ps(a, b, c);
+  }
+
   [[gnu::always_inline]] static Word look_up(const uint8_t* table, Word indices) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
     return reinterpret_cast<Word>(

@@ -87,6 +87,10 @@ struct QuantIsa : simd::Lanes<16> {
     return _mm512_cvtph_ps(reinterpret_cast<__m256i>(halves));
   }
 
+  [[gnu::always_inline]] static Float multiply_add(Float a, Float b, Float c) {
+    return _mm512_fmadd_ps(a, b, c);
+  }
+
   [[gnu::always_inline]] static Word look_up(const uint8_t* table, Word indices) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
     return reinterpret_cast<Word>(
@@ -98,8 +102,14 @@ struct QuantIsa : simd::Lanes<16> {
   [[gnu::always_inline]] static void dot(const Word* const (&weights)[n_vectors],
                                          const std::byte* const (&values)[n_tokens],
                                          Int (&sums)[n_vectors][n_tokens]) {
-    constexpr int kChains = n_vectors * n_tokens <= 8 ? 2 : 1;
+    constexpr int kChains = n_vectors * n_tokens <= 4 ? 2 : 1;
     Int chains[kChains][n_vectors][n_tokens] = {};
+#pragma GCC unroll 8
+    for (int t = 0; t < n_tokens; t++) {
+#pragma GCC unroll 8
+      for (int v = 0; v < n_vectors; v++)
+        chains[0][v][t] = sums[v][t];
+    }
 #pragma GCC unroll 8
     for (int i = 0; i < n_words; i++) {
 #pragma GCC unroll 8
@@ -117,9 +127,7 @@ struct QuantIsa : simd::Lanes<16> {
     for (int t = 0; t < n_tokens; t++) {
 #pragma GCC unroll 8
       for (int v = 0; v < n_vectors; v++) {
-#pragma GCC unroll 2
-        for (int c = 0; c < kChains; c++)
-          sums[v][t] += chains[c][v][t];
+        sums[v][t] = kChains == 2 ? chains[0][v][t] + chains[kChains - 1][v][t] : chains[0][v][t];
       }
     }
   }

@@ -1,13 +1,16 @@
 // The order of one output element, which every instruction set keeps to:
 //   for each group of 32 columns, in order:
-//     part(h) = scale(h) * float(dot(h)) - minimum(h) * float(sum(h))
+//     part(h) = scale(h) * float(dot(h))
+//     part(h) = part(h) - minimum(h) * float(sum(h))
 //     total   = part(0)                                  or part(0) + part(1) where 16 weights share a scale
 //     out     = out + total * activation_scale
-// dot and sum are exact integers over the columns that share a scale. Every float operation rounds once.
-// Where a type has no minimums the second product is a zero, which changes no bit of `out`.
+// dot and sum are exact integers over the columns that share a scale. Every line rounds once: a product that
+// is added is fused with the addition. Where a type has no minimums the second product is a zero, which
+// changes no bit of `out`.
 #include "kernels/generic/matmul_quant.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "quant/unpack.h"
@@ -30,8 +33,8 @@ float multiply_group(const WeightGroup& group, const ConstQ8Row& x, int64_t inde
     int sum = 0;
     for (int i = 0; i < kScaleWeights / kActivationSumBlock; i++)
       sum += value_sums[h + i];
-    const float part =
-        group.scales[h] * static_cast<float>(dot) - group.minimums[h] * static_cast<float>(sum);
+    const float scaled = group.scales[h] * static_cast<float>(dot);
+    const float part = std::fma(-group.minimums[h], static_cast<float>(sum), scaled);
     total = h == 0 ? part : total + part;
   }
   return total;
@@ -52,8 +55,10 @@ void multiply_row(const MatmulArgs& args, int64_t row, int64_t first, int64_t n)
     for (int64_t t = 0; t < n; t++) {
       const std::byte* token = args.activations + static_cast<size_t>(first + t) * args.activation_bytes;
       const ConstQ8Row x = q8_row_at(token, static_cast<size_t>(args.cols));
-      for (int g = 0; g < kGroups; g++)
-        sums[t] += multiply_group<Block::kScaleWeights>(groups[g], x, begin + g) * x.scales[begin + g];
+      for (int g = 0; g < kGroups; g++) {
+        const float total = multiply_group<Block::kScaleWeights>(groups[g], x, begin + g);
+        sums[t] = std::fma(total, x.scales[begin + g], sums[t]);
+      }
     }
   }
   for (int64_t t = 0; t < n; t++)

@@ -50,7 +50,7 @@ template <class Format, class Rows>
   using Isa = typename Format::Isa;
   const auto d_and_m = rows.load_words(offset);
   group->scales[0] = low_half<Isa>(d_and_m);
-  group->minimums[0] = -high_half<Isa>(d_and_m);
+  group->minimums[0] = high_half<Isa>(d_and_m);
 }
 
 template <class Isa>

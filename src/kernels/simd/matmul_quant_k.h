@@ -77,7 +77,7 @@ template <class Format, class Rows, class Upper>
 template <class Isa>
 struct ScalesAndMinimums {
   typename Isa::Float d;
-  typename Isa::Float dmin;
+  typename Isa::Float minus_dmin;
   typename Isa::Word scales[2];
   typename Isa::Word minimums[2];
 
@@ -86,7 +86,7 @@ struct ScalesAndMinimums {
     typename Isa::Word words[4];
     rows.load_columns(0, words);
     return {low_half<Isa>(words[0]),
-            high_half<Isa>(words[0]),
+            -high_half<Isa>(words[0]),
             {words[1] & 0x3f3f3f3f, (words[3] & kLowNibbles) | ((words[1] >> 2) & 0x30303030)},
             {words[2] & 0x3f3f3f3f, ((words[3] >> 4) & kLowNibbles) | ((words[2] >> 2) & 0x30303030)}};
   }
@@ -94,7 +94,7 @@ struct ScalesAndMinimums {
   template <class Format>
   [[gnu::always_inline]] void unpack(int g, PanelGroup<Format>* group) const {
     group->scales[0] = d * field<Isa>(scales[g / 4], g % 4 * 8, 255);
-    group->minimums[0] = dmin * field<Isa>(minimums[g / 4], g % 4 * 8, 255);
+    group->minimums[0] = minus_dmin * field<Isa>(minimums[g / 4], g % 4 * 8, 255);
   }
 };
 
@@ -103,13 +103,13 @@ struct Q2_K : Format<Isa, BlockQ2_K, Encoding{.max_byte = 3, .has_minimums = tru
   static constexpr int kStepGroups = 4;
   struct Header {
     typename Isa::Float d;
-    typename Isa::Float dmin;
+    typename Isa::Float minus_dmin;
     typename Isa::Word scales[4];
   };
   template <class Rows>
   [[gnu::always_inline]] static Header read_header(const Rows& rows) {
     const auto d_and_dmin = rows.load_words(offsetof(BlockQ2_K, d));
-    Header header{low_half<Isa>(d_and_dmin), high_half<Isa>(d_and_dmin), {}};
+    Header header{low_half<Isa>(d_and_dmin), -high_half<Isa>(d_and_dmin), {}};
     rows.load_columns(offsetof(BlockQ2_K, scales), header.scales);
     return header;
   }
@@ -122,7 +122,7 @@ struct Q2_K : Format<Isa, BlockQ2_K, Encoding{.max_byte = 3, .has_minimums = tru
     for (int i = 0; i < 8; i++) {
       const auto scales = header.scales[2 * step + i / 4];
       groups[i / 2].scales[i % 2] = header.d * field<Isa>(scales, i % 4 * 8, 15);
-      groups[i / 2].minimums[i % 2] = header.dmin * field<Isa>(scales, i % 4 * 8 + 4, 15);
+      groups[i / 2].minimums[i % 2] = header.minus_dmin * field<Isa>(scales, i % 4 * 8 + 4, 15);
     }
   }
 };

@@ -68,7 +68,9 @@ struct IQ4_XS : Format<Isa, BlockIQ4_XS, kIq4Encoding<Isa>> {
 inline constexpr int kMxfp4Offset = 12;
 
 template <class Isa>
-struct MXFP4 : Format<Isa, BlockMXFP4, Encoding{.max_byte = 2 * kMxfp4Offset, .offset = kMxfp4Offset}> {
+struct MXFP4
+    : Format<Isa, BlockMXFP4,
+             Encoding{.max_byte = 2 * kMxfp4Offset, .offset = kMxfp4Offset, .has_wide_scales = true}> {
   static constexpr LevelBytes kBytes = level_bytes(kMxfp4Levels, kMxfp4Offset);
 
   template <class Rows>

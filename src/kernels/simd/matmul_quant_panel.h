@@ -10,16 +10,18 @@
 // The order of one output element, the same as in kernels/generic/matmul_quant.cpp, so that bits are equal:
 //   for each group of 32 columns, in order:
 //     part(h) = scale(h) * float(dot(h))
-//     part(h) = part(h) - minimum(h) * float(sum(h))     only where the type has minimums
+//     part(h) = part(h) + minimum(h) * float(sum(h))     only where the type has minimums
 //     total   = part(0)                                  or part(0) + part(1) where 16 weights share a scale
 //     out     = out + total * activation_scale
-// dot and sum are exact integers over the columns that share a scale. Every float operation rounds once.
+// dot and sum are exact integers over the columns that share a scale. Every line rounds once: a product that
+// is added is fused with the addition.
 //
 // An instruction set is a struct Isa, derived from Lanes<number of rows>, with
 //   kTileVectors     vectors of rows multiplied at once (1 unless it says otherwise)
 //   kTokenTile       tokens multiplied at once, a power of two
 //   kSignedBias      what is added to a signed weight to give the byte that `dot` takes
 //   half_to_float    Halves to Float
+//   multiply_add     a * b + c, rounded once
 //   look_up          a table of 16 bytes and a Word of bytes below 16 to those bytes of the table
 //   load_columns     16 bytes at an offset of each row to four Words, as PanelRows::load_columns says
 //   load_eight_columns   the same with 32 bytes, where that is better than load_columns twice
@@ -28,6 +30,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -44,16 +47,31 @@ namespace flexinfer::simd {
 inline constexpr int kGroup = kActivationBlock;  // columns that share an activation scale
 inline constexpr int kGroupWords = kGroup / 4;
 inline constexpr int kChunkGroups = 16;      // groups unpacked before they are multiplied: two super-blocks
-inline constexpr size_t kBytesAhead = 4096;  // how far ahead of a product its weights are asked for
+inline constexpr size_t kBytesAhead = 2048;  // how far ahead of a product its weights are asked for
 inline constexpr int64_t kTokenBatch = 128;  // tokens that share an unpacking: their sums stay in the cache
 
-// How a type's weights stand in bytes: weight = scale * (byte - offset), less a minimum where it has one.
+// All lanes alike. Nothing else leaves every number as it is, zeros of either sign among them.
+template <class Vector>
+[[gnu::always_inline]] inline Vector broadcast(float number) {
+  return number - Vector{};
+}
+
+// How a type's weights stand in bytes: weight = scale * (byte - offset), plus a minimum where it has one.
 struct Encoding {
   int max_byte;
   int offset = 0;
   bool has_minimums = false;
-  bool is_signed = false;  // the byte is the weight plus Isa::kSignedBias
+  bool is_signed = false;        // the byte is the weight plus Isa::kSignedBias
+  bool has_wide_scales = false;  // beyond what kIntegerBias allows
 };
+
+// Integers are added up on top of the bits of this float. From 2^23 to 2^24 floats are the whole numbers, so
+// that with n added, |n| < 2^22, the bits are those of kIntegerBias + n. A fused multiply-add takes the bias
+// off again on the way: (kIntegerBias + n) * scale - kIntegerBias * scale is n * scale rounded once, as
+// kIntegerBias has two significant bits and its product with a scale of up to 22 is exact. Converting n would
+// cost as much as multiplying it.
+inline constexpr float kIntegerBias = 0x1.8p23F;
+inline constexpr int32_t kIntegerBiasBits = std::bit_cast<int32_t>(kIntegerBias);
 
 struct NoHeader {};
 
@@ -82,6 +100,7 @@ struct PanelGroup {
   using Isa = typename Format::Isa;
   typename Isa::Word weights[kGroupWords];        // column 4 * i + b of row r: byte b of lane r of weights[i]
   typename Isa::Float scales[Format::kScales];    // one for every 32 / kScales columns
+  typename Isa::Float biases[Format::kScales];    // scales * -kIntegerBias
   typename Isa::Float minimums[Format::kScales];  // set only where the format has minimums
 };
 
@@ -101,9 +120,13 @@ struct TokenTile {
 
   const std::byte* values[n_tokens];
   const std::byte* scales[n_tokens];
-  // Of the values of each part: their sum where there are minimums, else what the weights' offset takes off.
+  // Of the values of each part: their sum where there are minimums, else what their products are added to:
+  // what the weights' offset takes off, on top of the integers' bias.
   Sum sums[n_tokens][kParts];
 };
+
+template <class Format>
+inline constexpr int32_t kFirstInteger = Format::kEncoding.has_wide_scales ? 0 : kIntegerBiasBits;
 
 // The sums of each part of a chunk, from those of 16 values, which are there to the end of the chunk whether
 // or not the row reaches as far.
@@ -126,7 +149,7 @@ template <class Format, int n_tokens>
     const Floats floats = __builtin_convertvector(parts, Floats);
     std::memcpy(tile.sums[t], &floats, sizeof floats);
   } else {
-    parts *= -Format::kEncoding.offset;
+    parts = parts * -Format::kEncoding.offset + kFirstInteger<Format>;
     std::memcpy(tile.sums[t], &parts, sizeof parts);
   }
 }
@@ -144,6 +167,16 @@ template <class Format, int n_tokens>
     tile.scales[t] = token + q8_scales_offset(cols) + first_group * sizeof(float);
     load_sums(token + q8_sums_offset(cols) + first_group * 2 * sizeof(int16_t), t, tile);
   }
+}
+
+// Sums that kFirstInteger began, times the scale of part h.
+template <class Format>
+[[gnu::always_inline]] inline typename Format::Isa::Float scaled(const PanelGroup<Format>& group, int h,
+                                                                 typename Format::Isa::Int sums) {
+  using Float = typename Format::Isa::Float;
+  if constexpr (Format::kEncoding.has_wide_scales)
+    return __builtin_convertvector(sums, Float) * group.scales[h];
+  return Format::Isa::multiply_add(reinterpret_cast<Float>(sums), group.scales[h], group.biases[h]);
 }
 
 // totals = part h of the groups . the same columns of the tile, without the activations' scales. The groups,
@@ -168,8 +201,9 @@ template <class Format, int n_vectors, int n_tokens>
     values[t] = tile.values[t] + (g * kGroup + h * kWords * 4);
 #pragma GCC unroll 8
     for (int v = 0; v < n_vectors; v++) {
-      dots[v][t] = typename Isa::Int{};
-      if constexpr (!kEncoding.has_minimums && kEncoding.offset != 0) dots[v][t] += tile.sums[t][part];
+      dots[v][t] = typename Isa::Int{} + kFirstInteger<Format>;
+      if constexpr (!kEncoding.has_minimums && kEncoding.offset != 0)
+        dots[v][t] = typename Isa::Int{} + tile.sums[t][part];
     }
   }
   Isa::template dot<kEncoding, kWords>(weights, values, dots);
@@ -177,8 +211,9 @@ template <class Format, int n_vectors, int n_tokens>
   for (int t = 0; t < n_tokens; t++) {
 #pragma GCC unroll 8
     for (int v = 0; v < n_vectors; v++) {
-      auto product = __builtin_convertvector(dots[v][t], Float) * groups[v]->scales[h];
-      if constexpr (kEncoding.has_minimums) product -= groups[v]->minimums[h] * tile.sums[t][part];
+      Float product = scaled(*groups[v], h, dots[v][t]);
+      if constexpr (kEncoding.has_minimums)
+        product = Isa::multiply_add(groups[v]->minimums[h], broadcast<Float>(tile.sums[t][part]), product);
       totals[v][t] = h == 0 ? product : totals[v][t] + product;
     }
   }
@@ -198,7 +233,8 @@ template <class Format, int n_vectors, int n_tokens>
     const auto scale = load<float>(tile.scales[t] + static_cast<size_t>(g) * sizeof(float));
 #pragma GCC unroll 8
     for (int v = 0; v < n_vectors; v++)
-      sums[v][t] += totals[v][t] * scale;
+      sums[v][t] =
+          Format::Isa::multiply_add(totals[v][t], broadcast<typename Format::Isa::Float>(scale), sums[v][t]);
   }
 }
 
@@ -241,6 +277,19 @@ template <class Format, class Rows>
                  byte_of(g + Format::kStepGroups));
 }
 
+// The groups of a step of the block that comes next in the rows.
+template <class Format, class Rows>
+[[gnu::always_inline]] inline void unpack_step(const Rows& rows, const typename Format::Header& header,
+                                               int step, PanelGroup<Format>* groups) {
+  Format::unpack(rows, header, step, groups);
+#pragma GCC unroll 8
+  for (int i = 0; i < Format::kStepGroups; i++) {
+#pragma GCC unroll 2
+    for (int h = 0; h < Format::kScales; h++)
+      groups[i].biases[h] = groups[i].scales[h] * -kIntegerBias;
+  }
+}
+
 // The blocks that come next in the rows, to n_groups groups.
 template <class Format, class Rows>
 [[gnu::always_inline]] inline void unpack_groups(Rows& rows, int n_groups, PanelGroup<Format>* groups) {
@@ -249,7 +298,7 @@ template <class Format, class Rows>
 #pragma GCC unroll 8
     for (int i = 0; i < Format::kGroups; i += Format::kStepGroups) {
       ask_ahead<Format>(rows, kChunkGroups / Format::kGroups, i);
-      Format::unpack(rows, header, i / Format::kStepGroups, groups + g + i);
+      unpack_step<Format>(rows, header, i / Format::kStepGroups, groups + g + i);
     }
     rows.advance(Format::kBlockBytes);
   }
@@ -275,6 +324,10 @@ void store_rows(const MatmulArgs& args, int64_t first_row, int64_t token, const 
   std::memcpy(lanes, &sums, sizeof lanes);
   if (args.n_rows == 1) {
     *out = lanes[0];
+    return;
+  }
+  if (first_row + Isa::kRows <= args.n_rows) {
+    std::memcpy(out + first_row, lanes, sizeof lanes);
     return;
   }
   for (int quad = 0; quad < Isa::kRows / 4; quad++)
@@ -329,7 +382,7 @@ template <class Format, class Rows, int n_vectors, int n_tokens>
 #pragma GCC unroll 8
     for (size_t v = 0; v < n_vectors; v++) {
       ask_ahead<Format>(rows[v], kBlocksAhead, step * kStep);
-      Format::unpack(rows[v], headers[v], step, groups[v]);
+      unpack_step<Format>(rows[v], headers[v], step, groups[v]);
     }
 #pragma GCC unroll 8
     for (int i = 0; i < kStep; i++) {
