@@ -97,7 +97,7 @@ Result<GgufFile> GgufFile::open(const std::string& path) {
 }
 
 const TensorInfo* GgufFile::find_tensor(std::string_view name) const {
-  const auto found = index_.find(std::string(name));
+  const auto found = index_.find(name);
   return found == index_.end() ? nullptr : &tensors_[found->second];
 }
 

@@ -5,9 +5,10 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/ggml_type.h"
@@ -64,7 +65,7 @@ class GgufFile {
   Metadata metadata_;
   std::vector<MetadataPlace> metadata_places_;
   std::vector<TensorInfo> tensors_;
-  std::unordered_map<std::string, size_t> index_;
+  std::map<std::string, size_t, std::less<>> index_;  // by name; no names make it slow
   std::vector<std::string> paths_;
 };
 

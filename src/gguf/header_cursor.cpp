@@ -33,6 +33,16 @@ Status HeaderCursor::require(uint64_t count, uint64_t unit_bytes, std::string_vi
   return {};
 }
 
+Status HeaderCursor::claim(uint64_t count, uint64_t unit_bytes, std::string_view what) {
+  if (count > (kLargestMetadataBytes - claimed_bytes_) / unit_bytes) {
+    return error(ErrorCode::kUnsupported,
+                 fmt::format("{}: {} would make the metadata larger than {}", what, amount(count, unit_bytes),
+                             format_bytes(kLargestMetadataBytes)));
+  }
+  claimed_bytes_ += count * unit_bytes;
+  return {};
+}
+
 Status HeaderCursor::read(void* out, uint64_t size, std::string_view what) {
   FLEX_CHECK(require(size, 1, what));
   auto* target = static_cast<std::byte*>(out);
@@ -56,6 +66,7 @@ Status HeaderCursor::skip(uint64_t size, std::string_view what) {
 Status HeaderCursor::text(std::string& out, std::string_view what) {
   FLEX_TRY(const uint64_t length, number<uint64_t>(what));
   FLEX_CHECK(require(length, 1, what));
+  FLEX_CHECK(claim(length, 1, what));
   out.resize(length);
   return read(out.data(), length, what);
 }

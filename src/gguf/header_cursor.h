@@ -13,9 +13,10 @@
 
 namespace flexinfer::gguf {
 
-// What a header may take: ten times the largest vocabularies. It bounds the memory that a hostile file can
-// claim.
+// What a header may take in a file, and what its values may take in memory, where numbers are wider: ten
+// times and four times what the largest vocabularies do. They bound the memory that a hostile file can claim.
 inline constexpr uint64_t kLargestHeaderBytes = 128 * kMiB;
+inline constexpr uint64_t kLargestMetadataBytes = 64 * kMiB;
 
 // Nothing is read, and nothing may be allocated, for bytes that the file does not have: every read and
 // `require` are checked first. Errors name the file and the byte at which the reading stands. The file must
@@ -31,6 +32,10 @@ class HeaderCursor {
   // kUnsupported where the header would be larger than kLargestHeaderBytes.
   Status require(uint64_t count, uint64_t unit_bytes, std::string_view what) const;
 
+  // To be called before memory is allocated that stays. kUnsupported where all that was claimed of this
+  // header, this included, is more than kLargestMetadataBytes.
+  Status claim(uint64_t count, uint64_t unit_bytes, std::string_view what);
+
   Status read(void* out, uint64_t size, std::string_view what);
   Status skip(uint64_t size, std::string_view what);
 
@@ -42,7 +47,8 @@ class HeaderCursor {
     return value;
   }
 
-  // A text with its length before it, into `out`, whose memory is used again.
+  // A text with its length before it, into `out`, whose memory is used again. Its bytes are claimed: texts
+  // are kept.
   Status text(std::string& out, std::string_view what);
 
   // An error about the byte where the reading stands, or about one that was passed.
@@ -54,6 +60,7 @@ class HeaderCursor {
 
   const File& file_;
   uint64_t offset_ = 0;
+  uint64_t claimed_bytes_ = 0;
   uint64_t window_begin_ = 0;
   std::vector<std::byte> window_;
 };

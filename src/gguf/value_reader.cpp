@@ -60,6 +60,7 @@ Result<T> with_number_type(const HeaderCursor& cursor, ValueType type, Read read
 template <class Stored>
 Result<MetadataValue> read_numbers(HeaderCursor& cursor, uint64_t count) {
   FLEX_CHECK(cursor.require(count, sizeof(Stored), "the numbers of an array"));
+  FLEX_CHECK(cursor.claim(count, sizeof(Widened<Stored>), "the numbers of an array"));
   std::vector<Widened<Stored>> values;
   values.reserve(count);
   std::array<Stored, 1024> piece;
@@ -81,6 +82,7 @@ Result<bool> read_bool(HeaderCursor& cursor) {
 
 Result<MetadataValue> read_bools(HeaderCursor& cursor, uint64_t count) {
   FLEX_CHECK(cursor.require(count, 1, "the bools of an array"));
+  FLEX_CHECK(cursor.claim(count, sizeof(uint64_t), "the bools of an array"));
   std::vector<uint64_t> values;
   values.reserve(count);
   while (values.size() < count) {
@@ -92,6 +94,7 @@ Result<MetadataValue> read_bools(HeaderCursor& cursor, uint64_t count) {
 
 Result<MetadataValue> read_texts(HeaderCursor& cursor, uint64_t count) {
   FLEX_CHECK(cursor.require(count, kTextBytes, "the texts of an array"));
+  FLEX_CHECK(cursor.claim(count, sizeof(uint64_t), "the texts of an array"));
   StringList texts;
   texts.reserve(count, 0);
   std::string text;

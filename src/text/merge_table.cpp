@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <limits>
 #include <string>
+#include <type_traits>
 
 #include "text/token_spelling.h"
 
@@ -11,6 +11,7 @@ namespace flexinfer {
 namespace {
 
 constexpr std::string_view kMergesKey = "tokenizer.ggml.merges";
+constexpr size_t kMostMerges = size_t{1} << 21;  // four times what the largest vocabularies have
 
 tl::unexpected<Error> bad_merge(size_t index, std::string_view reason) {
   return make_error(ErrorCode::kCorrupt, fmt::format("{}: merge {} {}", kMergesKey, index, reason));
@@ -24,9 +25,9 @@ Result<MergeTable> MergeTable::read(const Metadata& metadata, const TokenTable& 
     return make_error(ErrorCode::kCorrupt,
                       fmt::format("{} is missing: byte-level BPE cannot work without it", kMergesKey));
   }
-  if (merges->size() > std::numeric_limits<int32_t>::max() / 2) {
-    return make_error(ErrorCode::kCorrupt,
-                      fmt::format("{} has {} entries, too many", kMergesKey, merges->size()));
+  if (merges->size() > kMostMerges) {
+    return make_error(ErrorCode::kUnsupported, fmt::format("{} has {} entries: {} at most are read",
+                                                           kMergesKey, merges->size(), kMostMerges));
   }
   MergeTable table;
   table.pairs_.reserve(merges->size());
@@ -42,20 +43,21 @@ Result<MergeTable> MergeTable::read(const Metadata& metadata, const TokenTable& 
     if (pair.left == kNoToken || pair.right == kNoToken || vocabulary.find(*left + *right) == kNoToken) {
       return bad_merge(rank, "names a token that the vocabulary does not have");
     }
-    if (!table.rank(pair.left, pair.right)) table.index_.insert(hash(pair), static_cast<uint32_t>(rank));
     table.pairs_.push_back(pair);
+    table.index_.insert(key(pair), static_cast<uint32_t>(rank),
+                        [&](uint32_t other) { return table.pairs_[other] == pair; });
   }
   return table;
 }
 
 std::optional<uint32_t> MergeTable::rank(Token left, Token right) const {
   const Pair pair = {left, right};
-  return index_.find(hash(pair), [&](uint32_t rank) { return pairs_[rank] == pair; });
+  return index_.find(key(pair), [&](uint32_t rank) { return pairs_[rank] == pair; });
 }
 
-uint64_t MergeTable::hash(Pair pair) {
-  return mix(
-      mix(static_cast<uint64_t>(static_cast<uint32_t>(pair.left)) << 32 | static_cast<uint32_t>(pair.right)));
+std::string_view MergeTable::key(const Pair& pair) {
+  static_assert(std::has_unique_object_representations_v<Pair>);
+  return {reinterpret_cast<const char*>(&pair), sizeof(pair)};
 }
 
 }  // namespace flexinfer

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -16,7 +17,7 @@ namespace flexinfer {
 class MergeTable {
  public:
   // From `tokenizer.ggml.merges`. kCorrupt where a merge is not two tokens of the vocabulary that together
-  // are a third.
+  // are a third, kUnsupported where there are more than any vocabulary has.
   static Result<MergeTable> read(const Metadata& metadata, const TokenTable& vocabulary);
 
   // The place of a pair in the list; the first where it stands there twice.
@@ -30,7 +31,7 @@ class MergeTable {
     Token right;
     bool operator==(const Pair&) const = default;
   };
-  static uint64_t hash(Pair pair);
+  static std::string_view key(const Pair& pair);
 
   std::vector<Pair> pairs_;
   IndexTable index_;

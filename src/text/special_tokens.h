@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 #include <vector>
 
@@ -28,14 +29,22 @@ class SpecialTokens {
   // The leftmost match at or after `from`, and of those that begin there the longest.
   Match first_match(std::string_view text, size_t from, TrustedBytes trusted_bytes) const;
 
-  uint64_t resident_bytes() const { return tokens_.capacity() * sizeof(Token); }
+  uint64_t resident_bytes() const { return entries_.capacity() * sizeof(Entry); }
 
  private:
+  static constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
+  struct Entry {
+    Token token;
+    uint32_t prefix;  // the longest other entry that this one begins with, or kNone
+  };
+
+  std::string_view bytes_of(const Entry& entry) const { return vocabulary_.bytes(entry.token); }
+  void find_prefixes();
   bool is_wanted(Token token, size_t n_trusted) const;
   Token longest_at(std::string_view text, size_t n_trusted) const;
 
   const TokenTable& vocabulary_;
-  std::vector<Token> tokens_;               // sorted by their bytes
+  std::vector<Entry> entries_;              // sorted by their bytes
   std::array<bool, 256> begins_user_ = {};  // whether a user-defined token begins with this byte
   std::array<bool, 256> begins_any_ = {};
 };

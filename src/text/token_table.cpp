@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 
 namespace flexinfer {
 namespace {
@@ -12,15 +11,22 @@ constexpr std::string_view kTokensKey = "tokenizer.ggml.tokens";
 constexpr std::string_view kTypesKey = "tokenizer.ggml.token_type";
 constexpr int64_t kLastType = static_cast<int64_t>(TokenType::kByte);
 
+// These bound the memory, and the work for each byte of a text. The largest vocabularies have a quarter of
+// the tokens; the longest tokens in use are runs of 128 blanks, written in 256 bytes, and marks of some 40
+// bytes.
+constexpr size_t kMostTokens = size_t{1} << 20;
+constexpr size_t kLongestToken = 2048;
+constexpr size_t kLongestMark = 512;
+
 Result<const StringList*> read_texts(const Metadata& metadata) {
   FLEX_TRY(const StringList* texts, metadata.texts(kTokensKey));
   if (texts == nullptr || texts->size() == 0) {
     return make_error(ErrorCode::kCorrupt,
                       fmt::format("{} is missing or empty: the file has no vocabulary", kTokensKey));
   }
-  if (texts->size() > std::numeric_limits<int32_t>::max() / 2) {
-    return make_error(ErrorCode::kCorrupt,
-                      fmt::format("{} has {} tokens, too many", kTokensKey, texts->size()));
+  if (texts->size() > kMostTokens) {
+    return make_error(ErrorCode::kUnsupported, fmt::format("{} has {} tokens: {} at most are read",
+                                                           kTokensKey, texts->size(), kMostTokens));
   }
   return texts;
 }
@@ -46,18 +52,28 @@ Result<std::vector<TokenType>> read_types(const Metadata& metadata, size_t n_tok
   return types;
 }
 
+Status check_lengths(const StringList& texts, const std::vector<TokenType>& types) {
+  for (size_t token = 0; token < types.size(); ++token) {
+    const bool is_mark = is_matched_whole(types[token]);
+    const size_t longest = is_mark ? kLongestMark : kLongestToken;
+    if (texts[token].size() <= longest) continue;
+    return make_error(ErrorCode::kUnsupported,
+                      fmt::format("{}: token {} has {} bytes: {} at most are read{}", kTokensKey, token,
+                                  texts[token].size(), longest, is_mark ? " of a special token" : ""));
+  }
+  return {};
+}
+
 // Empty tokens may occur more than once: no text spells them.
 Status check_unique(const StringList& texts) {
   IndexTable seen(texts.size());
   for (uint32_t token = 0; token < texts.size(); ++token) {
     const std::string_view text = texts[token];
     if (text.empty()) continue;
-    const uint64_t hash = hash_bytes(text);
-    if (const auto first = seen.find(hash, [&](uint32_t other) { return texts[other] == text; })) {
+    if (const auto first = seen.insert(text, token, [&](uint32_t other) { return texts[other] == text; })) {
       return make_error(ErrorCode::kCorrupt,
                         fmt::format("{}: tokens {} and {} have the same text", kTokensKey, *first, token));
     }
-    seen.insert(hash, token);
   }
   return {};
 }
@@ -77,6 +93,7 @@ std::string spelled_bytes(std::string_view text, TokenSpelling spelling) {
 Result<TokenTable> TokenTable::read(const Metadata& metadata, TokenSpelling spelling) {
   FLEX_TRY(const StringList* texts, read_texts(metadata));
   FLEX_TRY(const std::vector<TokenType> types, read_types(metadata, texts->size()));
+  FLEX_CHECK(check_lengths(*texts, types));
   FLEX_CHECK(check_unique(*texts));
   TokenTable vocabulary;
   vocabulary.byte_tokens_.fill(kNoToken);
@@ -112,9 +129,6 @@ Status TokenTable::append(Token token, std::string_view text, TokenType type, To
   } else if (type != TokenType::kUnused) {
     bytes_.append(text);
   }
-  if (bytes_.size() > std::numeric_limits<uint32_t>::max()) {
-    return make_error(ErrorCode::kCorrupt, fmt::format("{} has more than 4 GiB of text", kTokensKey));
-  }
   ends_.push_back(static_cast<uint32_t>(bytes_.size()));
   types_.push_back(type);
   return {};
@@ -123,8 +137,8 @@ Status TokenTable::append(Token token, std::string_view text, TokenType type, To
 void TokenTable::make_findable(TokenType type) {
   for (Token token = 0; token < size(); ++token) {
     const std::string_view token_bytes = bytes(token);
-    if (this->type(token) != type || token_bytes.empty() || find(token_bytes) != kNoToken) continue;
-    index_.insert(hash_bytes(token_bytes), static_cast<uint32_t>(token));
+    if (this->type(token) != type || token_bytes.empty()) continue;
+    index_.insert(token_bytes, static_cast<uint32_t>(token), has_bytes(token_bytes));
     longest_bytes_ = std::max(longest_bytes_, token_bytes.size());
   }
 }
@@ -145,9 +159,7 @@ std::string_view TokenTable::bytes(Token token) const {
 
 Token TokenTable::find(std::string_view bytes) const {
   if (bytes.size() > longest_bytes_) return kNoToken;
-  const auto index = index_.find(hash_bytes(bytes), [&](uint32_t candidate) {
-    return this->bytes(static_cast<Token>(candidate)) == bytes;
-  });
+  const auto index = index_.find(bytes, has_bytes(bytes));
   return index ? static_cast<Token>(*index) : kNoToken;
 }
 

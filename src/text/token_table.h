@@ -26,10 +26,16 @@ enum class TokenType : uint8_t {
   kByte = 6,         // "<0x0A>": one byte, where no other token spells it
 };
 
+// Whether a text is searched for these tokens before any other rule looks at it.
+constexpr bool is_matched_whole(TokenType type) {
+  return type == TokenType::kUserDefined || type == TokenType::kControl || type == TokenType::kUnknown;
+}
+
 // Immutable; thread-safe. Keeps nothing of the metadata.
 class TokenTable {
  public:
-  // From `tokenizer.ggml.tokens` and `.token_type`. kCorrupt where these contradict each other.
+  // From `tokenizer.ggml.tokens` and `.token_type`. kCorrupt where these contradict each other, kUnsupported
+  // where there are more tokens, or longer ones, than any vocabulary has.
   static Result<TokenTable> read(const Metadata& metadata, TokenSpelling spelling);
 
   int32_t size() const { return static_cast<int32_t>(types_.size()); }
@@ -54,6 +60,9 @@ class TokenTable {
   Status append(Token token, std::string_view text, TokenType type, TokenSpelling spelling);
   void make_findable(TokenType type);
   void fill_byte_tokens();
+  auto has_bytes(std::string_view bytes) const {
+    return [this, bytes](uint32_t token) { return this->bytes(static_cast<Token>(token)) == bytes; };
+  }
 
   std::string bytes_;           // of all tokens, one after the other
   std::vector<uint32_t> ends_;  // where each token's bytes end

@@ -199,6 +199,20 @@ TEST_F(GgufReader, RefusesAHeaderThatWouldFillMemory) {
   }
 }
 
+// Numbers are kept as 64 bits each.
+TEST_F(GgufReader, RefusesValuesThatWouldFillMemory) {
+  const std::string path = folder_.file("model.gguf");
+  const GgufBytes cases[] = {GgufBytes().header(0, 1).array("k", kWireUint8, uint64_t{10} << 20),
+                             GgufBytes().header(0, 1).array("k", kWireBool, uint64_t{10} << 20),
+                             GgufBytes().header(0, 1).array("k", kWireString, uint64_t{10} << 20),
+                             GgufBytes().header(0, 1).key("k", kWireString).number(uint64_t{100} << 20)};
+  for (const GgufBytes& bytes : cases) {
+    write_file(path, bytes.bytes());
+    std::filesystem::resize_file(path, uint64_t{1} << 31);
+    expect_refusal(GgufFile::open(path), ErrorCode::kUnsupported, "larger than 64.0 MiB");
+  }
+}
+
 TEST_F(GgufReader, SkipsNestedArraysButNotWithoutEnd) {
   GgufBytes nested;
   nested.header(0, 2).array("k", kWireArray, 2);

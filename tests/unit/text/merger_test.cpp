@@ -68,5 +68,28 @@ TEST(Merger, LeavesNothingOfTheTextBefore) {
   }
 }
 
+// Every pair is looked at when a text begins, and two more for each that is joined.
+TEST(Merger, LooksAtPairsMoreOftenThanItJoins) {
+  const auto by_length = [](const Piece& left, const Piece& right) {
+    return Merge{left.n_bytes + right.n_bytes, 1};
+  };
+  const auto from_the_left = [](const Piece& left, const Piece& /*right*/) { return Merge{left.begin, 1}; };
+  const auto one_grows = [](const Piece& left, const Piece& /*right*/) {
+    return Merge{left.begin == 0 ? 0U : 1U, 1};
+  };
+  constexpr uint64_t kPieces = 100'000;
+  for (const auto rate : {+by_length, +from_the_left, +one_grows}) {
+    Merger merger;
+    for (uint64_t i = 0; i < kPieces; ++i)
+      merger.add(1, kNoToken);
+    uint64_t n_looks = 0;
+    merger.run([&](const Piece& left, const Piece& right) {
+      ++n_looks;
+      return std::optional<Merge>(rate(left, right));
+    });
+    EXPECT_LE(n_looks, 3 * kPieces);
+  }
+}
+
 }  // namespace
 }  // namespace flexinfer

@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
 #include "unit/text/small_vocabularies.h"
 
 namespace flexinfer {
@@ -71,6 +76,40 @@ TEST(SpecialTokens, MatchesBytesAboveAscii) {
   const TokenTable vocabulary = vocabulary_of({{"<\uFF5CUser\uFF5C>", kControl}, {"\xFF", kControl}});
   EXPECT_EQ(find(vocabulary, "\u4E2D<\uFF5CUser\uFF5C>"), (Found{3, 12, 0}));
   EXPECT_EQ(find(vocabulary, "z\xFF"), (Found{1, 1, 1}));
+}
+
+// The same as looking for every token at every place.
+TEST(SpecialTokens, FindsWhatASlowSearchFinds) {
+  std::mt19937 random(7);
+  const auto word = [&random](size_t longest) {
+    std::string letters(1 + random() % longest, 'a');
+    for (char& letter : letters)
+      letter = static_cast<char>('a' + random() % 2);
+    return letters;
+  };
+  for (int round = 0; round < 300; ++round) {
+    std::set<std::string> words;
+    while (words.size() < 1 + random() % 12)
+      words.insert("a" + word(6));
+    std::vector<SmallToken> tokens;
+    for (const std::string& text : words)
+      tokens.push_back({text, random() % 2 == 0 ? kControl : kUser});
+    const TokenTable vocabulary = vocabulary_of(tokens);
+    const std::string text = word(20);
+    for (const bool parse_special : {false, true}) {
+      Found expected{text.size(), 0, kNoToken};
+      for (size_t at = text.size(); at-- > 0;) {
+        size_t longest = 0;
+        for (size_t i = 0; i < tokens.size(); ++i) {
+          if (!parse_special && tokens[i].type == kControl) continue;
+          if (tokens[i].text.size() <= longest || !text.substr(at).starts_with(tokens[i].text)) continue;
+          longest = tokens[i].text.size();
+          expected = {at, longest, static_cast<Token>(i)};
+        }
+      }
+      EXPECT_EQ(find(vocabulary, text, parse_special), expected) << text;
+    }
+  }
 }
 
 }  // namespace

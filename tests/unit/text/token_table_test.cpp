@@ -42,6 +42,23 @@ TEST(TokenTable, RefusesAByteTokenThatNamesNoByte) {
   expect_corrupt(with_tokens({{"<0xZZ>", TokenType::kByte}}), "<0xNN>");
 }
 
+TEST(TokenTable, RefusesTokensThatAreLongerThanAny) {
+  const std::string long_text(5000, 'a');
+  for (const TokenType type :
+       {TokenType::kNormal, TokenType::kControl, TokenType::kUserDefined, TokenType::kUnused}) {
+    const auto vocabulary =
+        TokenTable::read(with_tokens({{"a"}, {long_text, type}}), TokenSpelling::kSentencePiece);
+    ASSERT_FALSE(vocabulary);
+    EXPECT_EQ(vocabulary.error().code, ErrorCode::kUnsupported);
+    EXPECT_NE(vocabulary.error().message.find("token 1 has 5000 bytes"), std::string::npos)
+        << vocabulary.error().message;
+  }
+  const auto blanks =
+      TokenTable::read(with_tokens({{byte_level(std::string(512, ' '))}}), TokenSpelling::kByteLevel);
+  ASSERT_TRUE(blanks);
+  EXPECT_EQ(blanks->find(std::string(512, ' ')), 0);
+}
+
 TEST(TokenTable, TakesAllTokensAsNormalWhereNoTypesAreGiven) {
   Metadata metadata;
   metadata.set("tokenizer.ggml.tokens", string_list({"a", "\u2581b"}));
