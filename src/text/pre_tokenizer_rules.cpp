@@ -8,7 +8,7 @@ namespace {
 
 using Pattern = std::string_view;
 
-// The patterns are those of the models' own tokenizers.
+// The patterns are those of the models' own tokenizers; "default" is llama.cpp's, for files that name none.
 constexpr Pattern kGpt2 = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 constexpr Pattern kEveryDigit = R"(\p{N})";
 constexpr Pattern kDigits = R"(\p{N}+)";
@@ -71,7 +71,9 @@ constexpr Pattern kDeepSeek3 =
 
 constexpr auto kRules = std::to_array<PreTokenizerRules>({
     {.name = "default", .patterns = {kPunctuation, kGpt2, kDigits, kThreeDigits}},
-    {.name = "falcon", .patterns = {kAsciiPunctuationAndMore, kGpt2, kDigits, kThreeDigits}},
+    // Falcon's own tokenizer looks for digits among the bytes, too late to see those of other scripts. That
+    // it cuts them from the blank before them changes nothing: no token of its vocabulary has both.
+    {.name = "falcon", .patterns = {kAsciiPunctuationAndMore, kGpt2, kThreeDigits}},
 
     {.name = "gpt-2", .patterns = {kGpt2}},
     {.name = "phi-2", .patterns = {kGpt2}},
@@ -118,6 +120,7 @@ constexpr auto kRules = std::to_array<PreTokenizerRules>({
     {.name = "gpt3-finnish", .patterns = {kSentencePart}},
     {.name = "viking", .patterns = {kSentencePart, kEveryDigit}},
 
+    // A digit is a word by itself in DeepSeek's own tokenizers, as no token has two.
     {.name = "deepseek-llm",
      .patterns = {kLineBreak, kDeepSeekLetters, kDeepSeekPunctuation, kBlanksAtEnd, kDeepSeekIdeographs,
                   kEveryDigit}},

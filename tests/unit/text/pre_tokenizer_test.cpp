@@ -20,20 +20,50 @@ Pieces cut(std::string_view name, std::string_view text) {
   return pieces;
 }
 
-const std::vector<std::string> kAllNames = {"default",      "falcon",         "gpt-2",
-                                            "phi-2",        "exaone4",        "trillion",
-                                            "mpt",          "olmo",           "starcoder",
-                                            "refact",       "smollm",         "codeshell",
-                                            "exaone",       "minerva-7b",     "command-r",
-                                            "llama-bpe",    "llama3",         "llama-v3",
-                                            "falcon3",      "lfm2",           "midm-2.0",
-                                            "dbrx",         "smaug-bpe",      "glm4",
-                                            "qwen2",        "chatglm-bpe",    "deepseek-r1-qwen",
-                                            "stablelm2",    "grok-2",         "qwen35",
-                                            "seed-coder",   "bailingmoe",     "gpt-4o",
-                                            "llama4",       "tekken",         "bloom",
-                                            "poro-chat",    "gpt3-finnish",   "viking",
-                                            "deepseek-llm", "deepseek-coder", "deepseek-v3"};
+const std::vector<std::string> kAllNames = {"default",
+                                            "falcon",
+                                            "gpt-2",
+                                            "phi-2",
+                                            "exaone4",
+                                            "trillion",
+                                            "mpt",
+                                            "olmo",
+                                            "starcoder",
+                                            "refact",
+                                            "smollm",
+                                            "codeshell",
+                                            "exaone",
+                                            "minerva-7b",
+                                            "command-r",
+                                            "llama-bpe",
+                                            "llama3",
+                                            "llama-v3",
+                                            "falcon3",
+                                            "lfm2",
+                                            "midm-2.0",
+                                            "dbrx",
+                                            "smaug-bpe",
+                                            "glm4",
+                                            "qwen2",
+                                            "chatglm-bpe",
+                                            "deepseek-r1-qwen",
+                                            "stablelm2",
+                                            "grok-2",
+                                            "qwen35",
+                                            "seed-coder",
+                                            "bailingmoe",
+                                            "bailingmoe2",
+                                            "llada-moe",
+                                            "gpt-4o",
+                                            "llama4",
+                                            "tekken",
+                                            "bloom",
+                                            "poro-chat",
+                                            "gpt3-finnish",
+                                            "viking",
+                                            "deepseek-llm",
+                                            "deepseek-coder",
+                                            "deepseek-v3"};
 
 TEST(PreTokenizer, RefusesUnknownRulesByName) {
   for (const char* name : {"kimi-k2", "superbpe", "", "Llama-BPE"}) {
@@ -107,7 +137,14 @@ TEST(PreTokenizer, DigitsApartCutsEveryDigitFromTheBlankToo) {
 
 TEST(PreTokenizer, FalconCutsPunctuationFirstAndDigitsByThrees) {
   EXPECT_EQ(cut("falcon", "a`b 12345, c"), (Pieces{"a", "`", "b", " ", "123", "45", ",", " c"}));
+  EXPECT_EQ(cut("falcon", "12\u00BD3456"), (Pieces{"12\u00BD", "345", "6"}));
   EXPECT_EQ(cut("default", "a.b 1234"), (Pieces{"a", ".", "b", " ", "123", "4"}));
+}
+
+// What the model's own tokenizer takes as one piece, its vocabulary may have a token for.
+TEST(PreTokenizer, FalconDoesNotCutDigitsOfOtherScriptsFromTheBlankBeforeThem) {
+  EXPECT_EQ(cut("falcon", "x \u0663\u0664"), (Pieces{"x", " \u0663\u0664"}));
+  EXPECT_EQ(cut("default", "x \u0663\u0664"), (Pieces{"x", " ", "\u0663\u0664"}));
 }
 
 TEST(PreTokenizer, Llama3TakesThreeDigitsAndAnyCaseOfAContraction) {
