@@ -1,8 +1,8 @@
 // What the user types: lines from a terminal, with editing and history, or from a pipe.
 #pragma once
 
+#include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "interrupt.h"

@@ -41,13 +41,6 @@ class Chat : public ::testing::Test {
   size_t n_tokens(const std::string& text) const {
     return run_json({"tokenize", kSmallModel, "-p", text}).at("tokens").size();
   }
-  // How many tokens were computed before replies, as /stats says.
-  size_t n_prefilled(const ProcessResult& result) const {
-    const size_t at = result.err.find("prefill ");
-    EXPECT_NE(at, std::string::npos) << result.err;
-    return at == std::string::npos ? 0 : std::stoul(result.err.substr(at + 8));
-  }
-
   TempDirectory directory_;
 };
 

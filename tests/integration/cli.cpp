@@ -28,6 +28,12 @@ void expect_error(const ProcessResult& result, int exit_status) {
   EXPECT_EQ(result.out, "");
 }
 
+size_t n_prefilled(const ProcessResult& result) {
+  const size_t at = result.err.find("prefill ");
+  EXPECT_NE(at, std::string::npos) << result.err;
+  return at == std::string::npos ? 0 : std::stoul(result.err.substr(at + 8));
+}
+
 void expect_keys(const Json& object, const std::vector<const char*>& keys) {
   for (const char* key : keys)
     EXPECT_TRUE(object.contains(key)) << "no " << key << " in " << object.dump();

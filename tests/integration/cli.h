@@ -30,6 +30,9 @@ Json run_json(const Arguments& arguments, const ProcessOptions& options = {});
 // That a command failed as agreed: this status, one line on standard error, nothing on standard output.
 void expect_error(const ProcessResult& result, int exit_status);
 
+// How many tokens a chat computed before replies, as its /stats says.
+size_t n_prefilled(const ProcessResult& result);
+
 void expect_keys(const Json& object, const std::vector<const char*>& keys);
 
 // A budget that much of the way from the smallest that works to the one from which on nothing streams.
