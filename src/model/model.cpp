@@ -7,6 +7,7 @@
 #include <array>
 #include <string_view>
 
+#include "gguf/quote.h"
 #include "model/families.h"
 
 namespace flexinfer {
@@ -42,8 +43,8 @@ Result<Model> read_model(const GgufFile& file) {
   for (const Architecture& architecture : kArchitectures)
     known.push_back(architecture.name);
   return make_error(ErrorCode::kUnsupported,
-                    fmt::format("{}: architecture '{}' is not supported (known: {})", file.paths().front(),
-                                *name, fmt::join(known, ", ")));
+                    fmt::format("{}: architecture {} is not supported (known: {})", file.paths().front(),
+                                quote(*name), fmt::join(known, ", ")));
 }
 
 }  // namespace flexinfer

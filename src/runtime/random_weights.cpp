@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "quant/dequantize.h"
+#include "quant/unpack.h"
 
 namespace flexinfer {
 namespace {
@@ -15,7 +16,7 @@ using Pattern = RandomWeights::Pattern;
 
 constexpr uint64_t kWordBytes = sizeof(uint64_t);
 constexpr uint64_t kPieceBytes = 16 * kKiB;  // stays in the first cache between the passes over it
-constexpr uint64_t kUnitBlocks = 4;          // blocks have even sizes: four of them are whole words
+constexpr uint64_t kUnitBlocks = 8;          // whole words, whatever the size of a block
 
 // SplitMix64 (Steele, Lea, Flood): the word at `index` of the stream `seed`.
 uint64_t random_word(uint64_t seed, uint64_t index) {
@@ -46,6 +47,16 @@ void shape(BlockQ3_K& block, const Pattern& pattern) {
 }
 void shape(BlockQ6_K& block, const Pattern& pattern) {
   block.d = pattern.scales[block.d % 16];
+}
+
+void shape(BlockIQ4_NL& block, const Pattern& pattern) {
+  block.d = pattern.scales[block.d % 16];
+}
+void shape(BlockIQ4_XS& block, const Pattern& pattern) {
+  block.d = pattern.scales[block.d % 16];
+}
+void shape(BlockMXFP4& block, const Pattern& pattern) {
+  block.e = pattern.exponents[block.e % 16];
 }
 
 void shape(BlockQ8_0& block, const Pattern& pattern) {
@@ -137,7 +148,23 @@ constexpr double centred(double n) {
 constexpr double around_zero(double n) {
   return centred(n) + 0.25;
 }  // whole, from -n/2 to n/2 - 1
+// Levels that nibbles stand for.
+constexpr double of_levels(const int8_t (&levels)[16]) {
+  double sum = 0;
+  for (const int8_t level : levels)
+    sum += static_cast<double>(level) * level;
+  return sum / 16;
+}
 constexpr double kEightToFifteen = centred(8) + 11.5 * 11.5;
+
+// Powers of two, as e8m0 writes them, for `at` from 0 to 1: as many of the next greater one that the mean
+// square is that of `scale`.
+uint8_t exponent(double scale, double at) {
+  constexpr int kBias = 127;
+  const int lower = std::ilogb(scale);
+  const double share = (std::pow(scale / std::ldexp(1.0, lower), 2) - 1) / 3;
+  return static_cast<uint8_t>(std::clamp(lower + (at < share ? 1 : 0) + kBias, 0, 254));
+}
 
 }  // namespace
 
@@ -165,6 +192,9 @@ const RandomWeights::Kind* RandomWeights::find_kind(GgmlType type) {
       {kQ4_K, centred(16) * below(64), 7.5, kAllRandom, shape_blocks<BlockQ4_K>},
       {kQ5_K, centred(32) * below(64), 15.5, kAllRandom, shape_blocks<BlockQ5_K>},
       {kQ6_K, around_zero(64) * around_zero(256), 0, kAllRandom, shape_blocks<BlockQ6_K>},
+      {kIQ4_NL, of_levels(kIq4Levels), 0, kAllRandom, shape_blocks<BlockIQ4_NL>},
+      {kIQ4_XS, around_zero(64) * of_levels(kIq4Levels), 0, kAllRandom, shape_blocks<BlockIQ4_XS>},
+      {kMXFP4, of_levels(kMxfp4Levels) / 4, 0, kAllRandom, shape_blocks<BlockMXFP4>},
   };
   const auto* found = std::ranges::find(kKinds, type, &Kind::type);
   return found == std::end(kKinds) ? nullptr : found;
@@ -186,6 +216,7 @@ RandomWeights::RandomWeights(GgmlType type, double deviation, uint64_t seed, std
     const bool negative = kind_->minimum_ratio == 0 && i >= 8;
     pattern_.scales[i] = float_to_half(static_cast<float>(negative ? -magnitude : magnitude));
     pattern_.minima[i] = float_to_half(static_cast<float>(magnitude * kind_->minimum_ratio));
+    pattern_.exponents[i] = exponent(scale, static_cast<double>(i) / 16.0);
   }
 }
 

@@ -18,7 +18,7 @@ namespace flexinfer {
 // layer, until every token ends in the same vector.
 class RandomWeights {
  public:
-  // F32, F16, BF16, the Q types of 32 elements and the K types.
+  // F32, F16, BF16, the Q types of 32 elements, the K types, IQ4_NL, IQ4_XS and MXFP4.
   static bool supports(GgmlType type);
 
   // `deviation`: the standard deviation of the weights, met within some hundredths. Requires supports(type).
@@ -35,6 +35,7 @@ class RandomWeights {
   struct Pattern {
     std::array<Half, 16> scales{};  // one of them is a block's d, and the one at the same place its m or dmin
     std::array<Half, 16> minima{};
+    std::array<uint8_t, 16> exponents{};  // where a scale is a power of two
   };
 
  private:

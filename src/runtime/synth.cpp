@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <functional>
 #include <numeric>
 #include <optional>
@@ -23,75 +22,24 @@ namespace {
 
 constexpr uint64_t kChunkBytes = 4 * kMiB;
 constexpr float kRmsEpsilon = 1e-5f;
-constexpr double kLogitDeviation = 4;  // wide enough that the best token is clear of the others
 
-// name, vocabulary, hidden, layers, heads, kv heads, ffn, context, rope base, tied, experts, used, head,
-// architecture
-constexpr SynthShape kShapes[] = {
-    {"tiny", 512, 256, 4, 4, 2, 768, 512, 10000},
-    {"tiny-mixture", 512, 256, 4, 4, 2, 512, 512, 10000, false, 8, 2},
-    {"smollm-135m", 49152, 576, 30, 9, 3, 1536, 2048, 10000, true},
-    {"tinyllama-1.1b", 32000, 2048, 22, 32, 4, 5632, 2048, 10000},
-    {"llama2-7b", 32000, 4096, 32, 32, 32, 11008, 4096, 10000},
-    {"mistral-7b", 32000, 4096, 32, 32, 8, 14336, 32768, 10000},
-    {"llama3-8b", 128256, 4096, 32, 32, 8, 14336, 8192, 500000},
-    {"llama2-13b", 32000, 5120, 40, 40, 40, 13824, 4096, 10000},
-    {"codellama-34b", 32000, 8192, 48, 64, 8, 22016, 16384, 1000000},
-    {"llama2-70b", 32000, 8192, 80, 64, 8, 28672, 4096, 10000},
-    {"mixtral-8x7b", 32000, 4096, 32, 32, 8, 14336, 32768, 1000000, false, 8, 2},
-    {"qwen3-30b-a3b", 151936, 2048, 48, 32, 4, 768, 40960, 1000000, false, 128, 8, 128, "qwen3moe"},
-};
-
-// A matrix whose product with a vector of ones' size has ones' size again.
-SynthTensor matrix(std::string name, GgmlType type, uint64_t cols, uint64_t rows) {
-  return {std::move(name), type, {cols, rows}, 1 / std::sqrt(static_cast<double>(cols))};
-}
-
-// The same for every expert.
-SynthTensor experts(std::string name, GgmlType type, uint64_t cols, uint64_t rows, uint64_t n_experts) {
-  SynthTensor tensor = matrix(std::move(name), type, cols, rows);
-  tensor.dims.push_back(n_experts);
-  return tensor;
-}
-
-SynthTensor norm(std::string name, uint64_t size) {
-  return {std::move(name), GgmlType::kF32, {size}, 0};
-}
-
-// Attention adds to the activations in proportion to what the embedding put there: were it more, the token at
-// hand would drown in the average of its context, and one token would follow for ever.
-void add_layer(std::vector<SynthTensor>& tensors, const SynthShape& shape, GgmlType type, uint64_t layer,
-               double embedding_deviation) {
-  const uint64_t hidden_dim = shape.hidden_dim;
-  const uint64_t q_dim = shape.n_heads * shape.head_dim();
-  const uint64_t kv_dim = shape.n_kv_heads * shape.head_dim();
-  const auto named = [&](std::string_view role) { return fmt::format("blk.{}.{}.weight", layer, role); };
-  tensors.push_back(matrix(named("attn_q"), type, hidden_dim, q_dim));
-  tensors.push_back(matrix(named("attn_k"), type, hidden_dim, kv_dim));
-  tensors.push_back(matrix(named("attn_v"), type, hidden_dim, kv_dim));
-  tensors.push_back(matrix(named("attn_output"), type, q_dim, hidden_dim));
-  tensors.back().deviation *= embedding_deviation;
-  if (shape.n_experts > 0) {
-    tensors.push_back(matrix(named("ffn_gate_inp"), GgmlType::kF32, hidden_dim, shape.n_experts));
-    tensors.push_back(experts(named("ffn_gate_exps"), type, hidden_dim, shape.ffn_dim, shape.n_experts));
-    tensors.push_back(experts(named("ffn_up_exps"), type, hidden_dim, shape.ffn_dim, shape.n_experts));
-    tensors.push_back(experts(named("ffn_down_exps"), type, shape.ffn_dim, hidden_dim, shape.n_experts));
-  } else {
-    tensors.push_back(matrix(named("ffn_gate"), type, hidden_dim, shape.ffn_dim));
-    tensors.push_back(matrix(named("ffn_up"), type, hidden_dim, shape.ffn_dim));
-    tensors.push_back(matrix(named("ffn_down"), type, shape.ffn_dim, hidden_dim));
-  }
-  if (shape.has_head_norms()) {
-    tensors.push_back(norm(named("attn_q_norm"), shape.head_dim()));
-    tensors.push_back(norm(named("attn_k_norm"), shape.head_dim()));
-  }
-  tensors.push_back(norm(named("attn_norm"), hidden_dim));
-  tensors.push_back(norm(named("ffn_norm"), hidden_dim));
+void set_rope(GgufWriter& writer, const SynthShape& shape) {
+  const auto key = [&](std::string_view name) {
+    return fmt::format("{}.rope.{}", shape.family.architecture, name);
+  };
+  writer.set_u32(key("dimension_count"), static_cast<uint32_t>(shape.head_dim()));
+  writer.set_f32(key("freq_base"), shape.rope_base);
+  if (shape.rope_scaling.empty()) return;
+  writer.set_text(key("scaling.type"), shape.rope_scaling);
+  writer.set_f32(key("scaling.factor"), shape.rope_factor);
+  if (shape.original_context_length == 0) return;
+  writer.set_u32(key("scaling.original_context_length"),
+                 static_cast<uint32_t>(shape.original_context_length));
 }
 
 void set_hyperparameters(GgufWriter& writer, const SynthShape& shape) {
   const auto set = [&](std::string_view key, uint64_t value) {
-    writer.set_u32(fmt::format("{}.{}", shape.architecture, key), static_cast<uint32_t>(value));
+    writer.set_u32(fmt::format("{}.{}", shape.family.architecture, key), static_cast<uint32_t>(value));
   };
   set("vocab_size", shape.vocab_size);
   set("context_length", shape.context_length);
@@ -102,14 +50,14 @@ void set_hyperparameters(GgufWriter& writer, const SynthShape& shape) {
   set("attention.head_count_kv", shape.n_kv_heads);
   set("attention.key_length", shape.head_dim());
   set("attention.value_length", shape.head_dim());
-  set("rope.dimension_count", shape.head_dim());
   if (shape.n_experts > 0) {
     set("expert_count", shape.n_experts);
     set("expert_used_count", shape.n_experts_used);
     set("expert_feed_forward_length", shape.ffn_dim);
   }
-  writer.set_f32(fmt::format("{}.rope.freq_base", shape.architecture), shape.rope_base);
-  writer.set_f32(fmt::format("{}.attention.layer_norm_rms_epsilon", shape.architecture), kRmsEpsilon);
+  if (shape.window > 0) set("attention.sliding_window", shape.window);
+  set_rope(writer, shape);
+  writer.set_f32(fmt::format("{}.attention.layer_norm_rms_epsilon", shape.family.architecture), kRmsEpsilon);
 }
 
 void set_vocabulary(GgufWriter& writer, uint64_t vocab_size) {
@@ -127,7 +75,7 @@ void set_vocabulary(GgufWriter& writer, uint64_t vocab_size) {
 }
 
 void set_metadata(GgufWriter& writer, const SynthShape& shape, uint32_t file_type_number) {
-  writer.set_text("general.architecture", shape.architecture);
+  writer.set_text("general.architecture", shape.family.architecture);
   writer.set_text("general.name", fmt::format("{} (synthetic)", shape.name));
   writer.set_u32("general.file_type", file_type_number);
   writer.set_u32("general.quantization_version", 2);
@@ -205,41 +153,6 @@ Status write_chunks(GgufWriter& writer, const std::vector<Chunk>& chunks, uint64
 }
 
 }  // namespace
-
-uint64_t SynthTensor::n_parameters() const {
-  return std::accumulate(dims.begin(), dims.end(), uint64_t{1}, std::multiplies<>());
-}
-
-uint64_t SynthShape::n_parameters() const {
-  uint64_t sum = 0;
-  for (const SynthTensor& tensor : synth_tensors(*this, GgmlType::kF32))
-    sum += tensor.n_parameters();
-  return sum;
-}
-
-std::span<const SynthShape> synth_shapes() {
-  return kShapes;
-}
-
-const SynthShape* find_synth_shape(std::string_view name) {
-  const auto* found = std::ranges::find(kShapes, name, &SynthShape::name);
-  return found == std::end(kShapes) ? nullptr : found;
-}
-
-std::vector<SynthTensor> synth_tensors(const SynthShape& shape, GgmlType type) {
-  SynthTensor head = matrix("output.weight", type, shape.hidden_dim, shape.vocab_size);
-  head.deviation *= kLogitDeviation;
-  SynthTensor embedding = head;
-  embedding.name = "token_embd.weight";
-  if (!shape.is_tied) embedding.deviation = 1;
-  std::vector<SynthTensor> tensors = {embedding};
-  for (uint64_t layer = 0; layer < shape.n_layers; ++layer) {
-    add_layer(tensors, shape, type, layer, embedding.deviation);
-  }
-  tensors.push_back(norm("output_norm.weight", shape.hidden_dim));
-  if (!shape.is_tied) tensors.push_back(std::move(head));
-  return tensors;
-}
 
 Status write_synthetic_model(const SynthShape& shape, GgmlType type, const std::string& path, uint64_t seed,
                              FunctionRef<bool(uint64_t done_bytes, uint64_t total_bytes)> progress) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
@@ -21,10 +22,10 @@
 namespace flexinfer {
 namespace {
 
-constexpr GgmlType kTypes[] = {GgmlType::kF32,  GgmlType::kF16,  GgmlType::kBF16, GgmlType::kQ4_0,
-                               GgmlType::kQ4_1, GgmlType::kQ5_0, GgmlType::kQ5_1, GgmlType::kQ8_0,
-                               GgmlType::kQ2_K, GgmlType::kQ3_K, GgmlType::kQ4_K, GgmlType::kQ5_K,
-                               GgmlType::kQ6_K};
+constexpr GgmlType kTypes[] = {GgmlType::kF32,  GgmlType::kF16,    GgmlType::kBF16,   GgmlType::kQ4_0,
+                               GgmlType::kQ4_1, GgmlType::kQ5_0,   GgmlType::kQ5_1,   GgmlType::kQ8_0,
+                               GgmlType::kQ2_K, GgmlType::kQ3_K,   GgmlType::kQ4_K,   GgmlType::kQ5_K,
+                               GgmlType::kQ6_K, GgmlType::kIQ4_NL, GgmlType::kIQ4_XS, GgmlType::kMXFP4};
 
 const auto kNoProgress = [](uint64_t, uint64_t) { return true; };
 
@@ -60,13 +61,19 @@ TEST(SynthShape, HasAsManyParametersAsTheRealModel) {
       {"smollm-135m", 134'515'008},      {"tinyllama-1.1b", 1'100'048'384}, {"llama2-7b", 6'738'415'616},
       {"mistral-7b", 7'241'732'096},     {"llama3-8b", 8'030'261'248},      {"llama2-13b", 13'015'864'320},
       {"codellama-34b", 33'743'970'304}, {"llama2-70b", 68'976'648'192},    {"mixtral-8x7b", 46'702'792'704},
-      {"qwen3-30b-a3b", 30'532'122'624}};
+      {"qwen3-30b-a3b", 30'532'122'624}, {"qwen2.5-0.5b", 494'032'768},     {"qwen2.5-7b", 7'615'616'512},
+      {"gemma2-2b", 2'614'341'888},      {"gemma2-9b", 9'241'705'984},      {"gemma3-1b", 999'885'952},
+      {"gemma3-4b", 3'880'263'168},      {"phi3-mini-3.8b", 3'821'079'552}, {"phi4-14b", 14'659'507'200},
+      {"gpt-oss-20b", 20'914'757'184},   {"gpt-oss-120b", 116'829'156'672}};
   for (const auto& [name, n_parameters] : known) {
     const SynthShape* shape = find_synth_shape(name);
     ASSERT_NE(shape, nullptr) << name;
     EXPECT_EQ(shape->n_parameters(), n_parameters) << name;
   }
-  EXPECT_EQ(synth_shapes().size(), std::size(known) + 2);  // and the tiny ones, which are no real models
+  const auto is_tiny = [](const SynthShape& shape) {
+    return shape.name.starts_with("tiny-") || shape.name == "tiny";
+  };
+  EXPECT_EQ(synth_shapes().size(), std::size(known) + std::ranges::count_if(synth_shapes(), is_tiny));
   EXPECT_EQ(find_synth_shape("llama2"), nullptr);
 }
 
