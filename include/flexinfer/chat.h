@@ -1,8 +1,8 @@
 // A conversation to a prompt, with the chat template that the model brings along.
 //
 //   auto chat = ChatTemplate::open("model.gguf");
-//   auto prompt = chat->render(R"({"messages": [{"role": "user", "content": "Hello"}],
-//   "add_generation_prompt": true})"); auto tokens = vocabulary.encode(*prompt);
+//   auto prompt = chat->render(R"({"messages": [{"role": "user", "content": "Hello"}]})");
+//   auto tokens = vocabulary.encode(*prompt);
 #pragma once
 
 #include <memory>

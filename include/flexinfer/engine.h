@@ -2,8 +2,8 @@
 //
 //   auto engine = Engine::open("model.gguf", options);           // plans, reads no weights yet
 //   auto session = engine->new_session();
-//   auto result = session->generate(request, on_text);           // first sweep reads the model, later ones
-//   what streams
+//   auto result = session->generate(request, on_text);           // the first sweep reads the model,
+//                                                                // later ones what streams
 #pragma once
 
 #include <cstdint>
@@ -119,8 +119,8 @@ class Session {
   SessionStats stats() const;
   IoMode io() const;                      // how weights are read; never kAuto
   std::vector<CopyStats> copies() const;  // what came from where; empty without mirrors
-  const std::vector<std::string>& notes()
-      const;  // what the system refused and what was done instead, a line each
+  // What the system refused and what was done instead, a line each.
+  const std::vector<std::string>& notes() const;
 
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;

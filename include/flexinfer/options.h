@@ -22,12 +22,12 @@ inline constexpr int kCacheTypes = 3;
 
 struct EngineOptions {
   uint64_t budget_bytes = 0;  // all memory of the process; 0: what is free on this machine or in this cgroup
-  int64_t context_length =
-      0;  // positions of the KV cache; 0: the model's, at most 4096, at most a quarter of the budget
+  // Positions of the KV cache; 0: the model's, at most 4096, at most a quarter of the budget.
+  int64_t context_length = 0;
   int n_threads = 0;  // compute threads; 0: the cores available to the process
   int64_t batch = 0;  // prompt tokens per sweep; 0: as many as save time, within what the budget allows
-  bool logits_everywhere =
-      false;  // whether logits of every position of a batch are wanted (needs memory for them)
+  // Whether logits of every position of a batch are wanted (needs memory for them).
+  bool logits_everywhere = false;
   CacheType cache_type = CacheType::kF16;
   IoMode io = IoMode::kAuto;
   LockPolicy lock = LockPolicy::kBalanced;

@@ -38,8 +38,8 @@ struct PlanSummary {
   double locked_expert_share = 0;         // of all experts
   int64_t context_length = 0;
   int64_t batch = 0;
-  bool context_reduced =
-      false;          // below the model's length, so that the KV cache fits its share of the budget
+  // Below the model's length, so that the KV cache fits its share of the budget.
+  bool context_reduced = false;
   std::string limit;  // "disk", "memory" or "compute": what bounds decoding
   double predicted_decode_tok_s = 0;
   double bound_decode_tok_s = 0;  // no engine could beat this with this budget on this machine

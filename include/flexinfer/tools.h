@@ -84,9 +84,9 @@ struct Calibration {
 };
 
 struct CalibrationOptions {
-  std::string
-      model_path;     // measures the disk on this file, and its types of weights; empty: all types, no disk
-  int n_threads = 0;  // 0: as for a run
+  // Measures the disk on this file, and its types of weights; empty: all types, no disk.
+  std::string model_path;
+  int n_threads = 0;          // 0: as for a run
   IoMode io = IoMode::kAuto;  // kAuto, kUring or kThreads
   std::stop_token stop;       // kCancelled soon after it asks
 };
