@@ -27,6 +27,7 @@ struct BenchOptions {
   std::vector<LockPolicy> lock = {EngineOptions{}.lock};
   std::vector<Preservation> preserve = {EngineOptions{}.preserve};
   bool ablation = false;
+  bool warm_up = false;
   bool limit_memory = false;
   int64_t prompt_tokens = Workload{}.prompt_tokens;
   int64_t decode_tokens = Workload{}.decode_tokens;
@@ -125,6 +126,7 @@ BenchReport make_report(const BenchOptions& options) {
                      .vocab_size = unwrap(Vocabulary::open(options.model)).size(),
                      .prompt_tokens = options.prompt_tokens,
                      .decode_tokens = options.decode_tokens,
+                     .warm_up = options.warm_up,
                      .limit_memory = can_limit_memory(options)};
   return report;
 }
@@ -262,6 +264,10 @@ Command add_bench(CLI::App& program) {
   add("-p,--prompt-tokens", options->prompt_tokens, kMostPromptTokens, "tokens of the prompt");
   add("-n,--predict", options->decode_tokens, kAnyCount, "tokens decoded after the first sweep");
   add("--repeat", options->repeat, 1000, "measurements of each kind, taken in turn; the medians are shown");
+  app->add_flag(
+      "--warm-up", options->warm_up,
+      "read the model once before the prompt, so that prefill is timed with what stays in memory in "
+      "place");
   add_memory_options(*app, options->engine);
   add_parsed(*app, "--budgets", options->budgets,
              "several budgets: sizes or percentages of the model's weights, or a range of ten (10%..100%)",

@@ -99,6 +99,7 @@ std::vector<std::string> run_arguments(const Workload& workload, const EngineOpt
                                         "--ignore-eos",
                                         "--temp",
                                         "0"};
+  if (workload.warm_up) arguments.emplace_back("--warm-up");
   const auto add = [&](const char* option, auto value) {
     arguments.insert(arguments.end(), {option, fmt::format("{}", value)});
   };

@@ -23,6 +23,7 @@ struct RunOptions {
   std::optional<std::string> prompt_cache;
   int64_t n_predict = GenerateRequest{}.n_predict;
   bool ignore_eos = false;
+  bool warm_up = false;
   OutputOptions output;
 };
 
@@ -32,6 +33,20 @@ constexpr auto kExamples = R"(Examples:
   flexinfer run model.gguf --prompt-cache rules.kv -f rules-and-question.txt
   echo "The capital of France is" | flexinfer run model.gguf --json)";
 
+// Reads the model once, with one token that is forgotten: what stays in memory is there from then on.
+SessionStats warm_up(Session& session, Token token) {
+  unwrap(session.append({&token, 1}));
+  session.clear();
+  return session.stats();
+}
+
+// Those of a session without the prompt of its warming up.
+SessionStats stats_since(const SessionStats& warm, SessionStats stats) {
+  stats.prefill_tokens -= warm.prefill_tokens;
+  stats.prefill_seconds -= warm.prefill_seconds;
+  return stats;
+}
+
 void say_speed(const GenerateResult& result, const SessionStats& stats) {
   say("{} tokens after {} of prompt: {} tok/s (predicted {}, at most {}), first after {}, {} read for each",
       result.tokens.size(), stats.prefill_tokens, format_figure(stats.decode_tok_s()),
@@ -40,8 +55,7 @@ void say_speed(const GenerateResult& result, const SessionStats& stats) {
 }
 
 void print_result(const GenerateResult& result, size_t n_prompt, int64_t n_reused,
-                  const std::vector<std::string>& cache_notes, OpenModel& model) {
-  const SessionStats stats = model.session().stats();
+                  const std::vector<std::string>& cache_notes, const SessionStats& stats, OpenModel& model) {
   std::vector<std::string> notes = all_notes(model.engine(), model.session());
   notes.insert(notes.end(), cache_notes.begin(), cache_notes.end());
   print_json({{"text", result.text},
@@ -60,6 +74,7 @@ int run(const RunOptions& options) {
   Interrupt interrupt;
   OpenModel model(options.model, options.engine, options.output, interrupt);
   const std::vector<Token> tokens = prompt_tokens(options.prompt, text, model.engine().vocabulary());
+  const SessionStats warm = options.warm_up ? warm_up(model.session(), tokens.front()) : SessionStats{};
   PromptCache cache(options.prompt_cache);
   const int64_t n_reused = cache.restore(model.session(), tokens);
   const GenerateRequest request{.prompt = {tokens.begin() + n_reused, tokens.end()},
@@ -68,11 +83,11 @@ int run(const RunOptions& options) {
                                 .sampling = options.sampling};
   const GenerateResult result = show_generation(model, request, options.output, interrupt,
                                                 [&] { cache.keep(model.session(), tokens.size()); });
+  const SessionStats stats = stats_since(warm, model.session().stats());
   if (options.output.json) {
-    print_result(result, tokens.size(), n_reused, cache.take_notes(), model);
+    print_result(result, tokens.size(), n_reused, cache.take_notes(), stats, model);
   } else if (!options.output.quiet) {
     say_notes(cache.take_notes());
-    const SessionStats stats = model.session().stats();
     say_speed(result, stats);
     say_resources(stats, model.engine().plan(), options.output.verbose);
     say_copies(model.session().copies());
@@ -93,6 +108,11 @@ Command add_run(CLI::App& program) {
                       "tokens to generate; -1: until the model ends or the context is full")
       ->group(kTextGroup);
   app->add_flag("--ignore-eos", options->ignore_eos, "go on where the model would end")->group(kTextGroup);
+  app->add_flag(
+         "--warm-up", options->warm_up,
+         "read the model once before the prompt, so that the prompt is timed with what stays in memory "
+         "in place")
+      ->group(kMovementGroup);
   add_prompt_cache(*app, options->prompt_cache);
   add_sampling_options(*app, options->sampling);
   add_memory_options(*app, options->engine);

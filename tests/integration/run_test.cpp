@@ -87,6 +87,15 @@ TEST(Run, StopsBeforeTheContextIsFullOrRunsPastIt) {
   EXPECT_EQ(json.at("tokens").size(), 40U - 7U + 1U);
 }
 
+TEST(Run, WarmingUpCountsAsPromptOrChangesTheText) {
+  const Arguments run = run_arguments(kSmallModel);
+  const Json warm = run_json(run + Arguments{"--warm-up"});
+  const Json cold = run_json(run);
+  EXPECT_EQ(warm.at("tokens"), cold.at("tokens"));
+  EXPECT_EQ(warm.at("stats").at("prefill_tokens"), cold.at("stats").at("prefill_tokens"));
+  EXPECT_GT(warm.at("stats").at("prefill_seconds"), 0);
+}
+
 // Everything that decides where weights are and how they come.
 const std::vector<Arguments> kPlacements = {
     {"--io", "uring"},    {"--io", "threads"},         {"--io", "sync"},      {"--io", "mmap"},
