@@ -25,27 +25,6 @@ struct CacheMemory {
   PageBuffer memory;
 };
 
-// Bytes below 64 make finite halves, and finite scales of blocks.
-void fill(const PageBuffer& buffer) {
-  std::mt19937_64 random(1);
-  for (uint64_t at = 0; at + sizeof(uint64_t) <= buffer.size(); at += sizeof(uint64_t)) {
-    const uint64_t bytes = random() & 0x3f3f3f3f3f3f3f3f;
-    std::memcpy(buffer.data() + at, &bytes, sizeof bytes);
-  }
-}
-
-Result<CacheMemory> make_cache(CacheType type, int64_t n_positions) {
-  CacheMemory cache;
-  cache.layer.type = type;
-  cache.layer.capacity = n_positions;
-  cache.layer.n_kv_heads = kShape.n_kv_heads;
-  cache.layer.row_bytes = cache_row_bytes(type, kShape.head_dim);
-  cache.layer.sequence_bytes = cache_sequence_bytes(n_positions, kShape.n_kv_heads, cache.layer.row_bytes);
-  FLEX_TRY(cache.memory, PageBuffer::allocate(cache.layer.sequence_bytes * kLayers));
-  fill(cache.memory);
-  return cache;
-}
-
 std::vector<float> normal_floats(int64_t n) {
   std::mt19937 random(2);
   std::normal_distribution<float> normal;
@@ -55,10 +34,35 @@ std::vector<float> normal_floats(int64_t n) {
   return values;
 }
 
+// Rows of a cache, a few of them over and over: what is stored does not matter, but that numbers are such as
+// a model makes, not ones that take a processor longer.
+void fill(const KernelTable& kernels, const CacheMemory& cache) {
+  constexpr int64_t kRows = 64;
+  const std::vector<float> floats = normal_floats(kRows * kShape.head_dim);
+  const CacheStoreFn store = kernels.cache_store[static_cast<size_t>(cache.layer.type)];
+  const size_t n_rows = cache.memory.size() / cache.layer.row_bytes;
+  for (size_t row = 0; row < n_rows; row++) {
+    store(floats.data() + row * 31 % kRows * kShape.head_dim,
+          cache.memory.data() + row * cache.layer.row_bytes, kShape.head_dim);
+  }
+}
+
+Result<CacheMemory> make_cache(const KernelTable& kernels, CacheType type, int64_t n_positions) {
+  CacheMemory cache;
+  cache.layer.type = type;
+  cache.layer.capacity = n_positions;
+  cache.layer.n_kv_heads = kShape.n_kv_heads;
+  cache.layer.row_bytes = cache_row_bytes(type, kShape.head_dim);
+  cache.layer.sequence_bytes = cache_sequence_bytes(n_positions, kShape.n_kv_heads, cache.layer.row_bytes);
+  FLEX_TRY(cache.memory, PageBuffer::allocate(cache.layer.sequence_bytes * kLayers));
+  fill(kernels, cache);
+  return cache;
+}
+
 // The last n_tokens of n_positions attend, one layer after the other.
 void attend_last(benchmark::State& state, const KernelTable& kernels, CacheType type, int64_t n_tokens) {
   const int64_t n_positions = state.range(0);
-  auto cache = make_cache(type, n_positions);
+  auto cache = make_cache(kernels, type, n_positions);
   if (!cache) return state.SkipWithError(cache.error().message.c_str());
   ThreadPool pool(available_cores());
   const Compute compute{kernels, pool};
@@ -90,7 +94,7 @@ void attend_last(benchmark::State& state, const KernelTable& kernels, CacheType 
 void read_memory(benchmark::State& state) {
   auto buffer = PageBuffer::allocate(uint64_t{1} << 30);
   if (!buffer) return state.SkipWithError(buffer.error().message.c_str());
-  fill(*buffer);
+  std::memset(buffer->data(), 1, buffer->size());
   ThreadPool pool(available_cores());
   std::vector<uint64_t> sums(static_cast<size_t>(pool.size()) * 8);
   constexpr int64_t kPiece = 1 << 18;

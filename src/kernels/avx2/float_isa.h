@@ -55,6 +55,11 @@ struct FloatIsa {
   }
 
   static Float broadcast(float x) { return _mm256_set1_ps(x); }
+  static Float broadcast_half(const std::byte* from) {
+    int16_t half;
+    __builtin_memcpy(&half, from, sizeof half);
+    return _mm256_cvtph_ps(_mm_set1_epi16(half));
+  }
   static Float multiply_add(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
   static Float max(Float a, Float b) { return _mm256_max_ps(a, b); }
   static Float min(Float a, Float b) { return _mm256_min_ps(a, b); }

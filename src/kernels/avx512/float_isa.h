@@ -49,6 +49,11 @@ struct FloatIsa {
   }
 
   static Float broadcast(float x) { return _mm512_set1_ps(x); }
+  static Float broadcast_half(const std::byte* from) {
+    int16_t half;
+    __builtin_memcpy(&half, from, sizeof half);
+    return _mm512_cvtph_ps(_mm256_set1_epi16(half));
+  }
   static Float multiply_add(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
   static Float max(Float a, Float b) { return _mm512_max_ps(a, b); }
   static Float min(Float a, Float b) { return _mm512_min_ps(a, b); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/kernel_table.h"
+#include "kernels/simd/ask_ahead.h"
 #include "kernels/simd/float_rows.h"
 #include "kernels/simd/quantise.h"
 
@@ -10,6 +11,8 @@ namespace flexinfer::simd {
 
 inline constexpr int kPositionTile = 4;  // positions whose keys are multiplied together
 inline constexpr int kColumnTile = 4;    // vectors of sums in registers: independent, to cover the latency
+inline constexpr size_t kCacheAhead =
+    4096;  // how far ahead rows of a cache are asked for; values follow keys
 
 template <class Isa>
 void cache_store_f32(const float* in, std::byte* out, int64_t head_dim) {
@@ -73,8 +76,9 @@ void score_queries(const AttentionScoresArgs& args, int64_t first) {
     float* scores = args.scores + first * kAttentionBlock;
     int64_t p = args.positions.begin;
     for (; p + kPositionTile <= args.positions.end; p += kPositionTile) {
-      score_tile<Row, tile_queries, kPositionTile>(queries, args.keys + static_cast<size_t>(p) * row_bytes,
-                                                   args.head_dim, scores + p);
+      const std::byte* keys = args.keys + static_cast<size_t>(p) * row_bytes;
+      if (first == 0) ask_for(keys + kCacheAhead, kPositionTile * row_bytes);
+      score_tile<Row, tile_queries, kPositionTile>(queries, keys, args.head_dim, scores + p);
     }
     for (; p < args.positions.end; p++) {
       score_tile<Row, tile_queries, 1>(queries, args.keys + static_cast<size_t>(p) * row_bytes, args.head_dim,
@@ -93,7 +97,7 @@ void attention_scores(const AttentionScoresArgs& args) {
 // queries, whose weights stand kAttentionBlock apart.
 template <class Row, int n_queries, int n_vectors>
 void add_columns(const float* weights, Visible seen, const std::byte* values, size_t row_bytes, int64_t col,
-                 auto lanes, float* const* out) {
+                 auto lanes, float* const* out, bool ask) {
   using Isa = typename Row::Isa;
   using Float = typename Isa::Float;
   Float sums[n_queries][n_vectors];
@@ -103,6 +107,7 @@ void add_columns(const float* weights, Visible seen, const std::byte* values, si
   }
   for (int64_t p = seen.begin; p < seen.end; p++) {
     const std::byte* row = values + static_cast<size_t>(p) * row_bytes;
+    if (ask) ask_for(row + kCacheAhead, row_bytes);
     Float x[n_vectors];
     for (int v = 0; v < n_vectors; v++)
       x[v] = Row::load(row, col + v * Isa::kLanes, lanes);
@@ -128,9 +133,10 @@ void add_values(const AttentionValuesArgs& args, int64_t first, Visible seen) {
   float* const* out = args.out + first;
   int64_t col = 0;
   for (; col + kTile <= args.head_dim; col += kTile)
-    add_columns<Row, n_queries, kColumnTile>(weights, seen, args.values, row_bytes, col, AllLanes{}, out);
+    add_columns<Row, n_queries, kColumnTile>(weights, seen, args.values, row_bytes, col, AllLanes{}, out,
+                                             first == 0 && col == 0);
   for_each_vector<Isa>(args.head_dim - col, [&](int64_t i, auto lanes) {
-    add_columns<Row, n_queries, 1>(weights, seen, args.values, row_bytes, col + i, lanes, out);
+    add_columns<Row, n_queries, 1>(weights, seen, args.values, row_bytes, col + i, lanes, out, false);
   });
 }
 

@@ -53,9 +53,7 @@ struct Q8_0Row {
 
   static typename Isa::Float load(const std::byte* row, int64_t col, auto) {
     const std::byte* block = row + bytes(col);
-    Half scale;
-    __builtin_memcpy(&scale, block + offsetof(BlockQ8_0, d), sizeof scale);
-    return Isa::broadcast(Isa::half_to_float(scale)) *
+    return Isa::broadcast_half(block + offsetof(BlockQ8_0, d)) *
            Isa::load_bytes(block + offsetof(BlockQ8_0, qs) + col % BlockQ8_0::kWeights);
   }
 };

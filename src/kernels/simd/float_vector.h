@@ -17,6 +17,7 @@
 // and on whole vectors
 //   load_bytes         kLanes signed bytes as floats
 //   broadcast          one number in every lane
+//   broadcast_half     one 16-bit number at any address as floats
 //   multiply_add       a * b + c, rounded once
 //   max, min           of each lane; where either is NaN, the second
 //   copy_sign          the magnitude of the first with the sign of the second

@@ -4,12 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/simd/ask_ahead.h"
 #include "kernels/simd/panel_rows.h"
 
 namespace flexinfer::simd {
-
-// Where bytes are asked to: nearer caches hold too little on the way to it, and their queues are shorter.
-inline constexpr int kToSecondCache = 2;
 
 // Has the members of PanelRows.
 template <class InstructionSet>
@@ -27,9 +25,9 @@ class InterleavedRows {
   // Asks memory for the bytes from `begin` to `end` of each of the vector's rows in a block, `distance` bytes
   // of each row further on. The vectors of a panel share out its bytes.
   [[gnu::always_inline]] void ask_ahead(size_t distance, size_t block_bytes, size_t begin, size_t end) const {
-    const std::byte* ahead = block_ + distance * kRows + block_bytes * row_;
-    for (size_t i = begin * Isa::kRows / 64; i < end * Isa::kRows / 64; i++)
-      __builtin_prefetch(ahead + i * 64, 0, kToSecondCache);
+    constexpr size_t kLine = 64;
+    const size_t first = begin * Isa::kRows / kLine * kLine;
+    ask_for(block_ + distance * kRows + block_bytes * row_ + first, end * Isa::kRows / kLine * kLine - first);
   }
 
   [[gnu::always_inline]] void load_columns(size_t offset, typename Isa::Word* columns) const {

@@ -1,0 +1,18 @@
+// Asking memory for bytes before they are loaded, where the processor's own prefetching is not enough: it
+// stops at pages and begins anew with each.
+#pragma once
+
+#include <cstddef>
+
+namespace flexinfer::simd {
+
+// Where bytes are asked to: nearer caches hold too little on the way to it, and their queues are shorter.
+inline constexpr int kToSecondCache = 2;
+
+// Past the end of what there is this does no harm.
+[[gnu::always_inline]] inline void ask_for(const std::byte* from, size_t n_bytes) {
+  for (size_t i = 0; i < n_bytes; i += 64)
+    __builtin_prefetch(from + i, 0, kToSecondCache);
+}
+
+}  // namespace flexinfer::simd
