@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <tuple>
 
 namespace flexinfer {
 namespace {
@@ -29,15 +28,15 @@ void Merger::run(FindMerge find_merge) {
   candidates_.clear();
   for (uint32_t left = 0; left + 1 < pieces_.size(); ++left)
     find_candidate(left, find_merge);
-  std::make_heap(candidates_.begin(), candidates_.end(), goes_later);
+  std::make_heap(candidates_.begin(), candidates_.end(), GoesLater());
   while (!candidates_.empty()) {
     const Candidate best = candidates_.front();
-    std::pop_heap(candidates_.begin(), candidates_.end(), goes_later);
+    std::pop_heap(candidates_.begin(), candidates_.end(), GoesLater());
     candidates_.pop_back();
     if (!is_current(best)) continue;
     join(best);
-    push_candidate(pieces_[best.left].previous, find_merge);
-    push_candidate(best.left, find_merge);
+    push_candidate(pieces_[best.left()].previous, find_merge);
+    push_candidate(best.left(), find_merge);
   }
 }
 
@@ -47,13 +46,9 @@ void Merger::for_each(FunctionRef<void(const Piece&)> visit) const {
   }
 }
 
-bool Merger::goes_later(const Candidate& a, const Candidate& b) {
-  return std::tie(a.rank, a.left) > std::tie(b.rank, b.left);
-}
-
 // Pieces only ever grow, so two neighbours of the same total length are the two that were found.
 bool Merger::is_current(const Candidate& candidate) const {
-  const Piece& left = pieces_[candidate.left];
+  const Piece& left = pieces_[candidate.left()];
   return left.n_bytes > 0 && left.next != kNone &&
          left.n_bytes + pieces_[left.next].n_bytes == candidate.n_bytes;
 }
@@ -64,22 +59,23 @@ bool Merger::find_candidate(uint32_t left, FindMerge find_merge) {
   const Piece& second = pieces_[first.next];
   const std::optional<Merge> merge = find_merge(first, second);
   if (!merge) return false;
-  candidates_.push_back({merge->rank, left, first.n_bytes + second.n_bytes, merge->token});
+  const uint64_t order = uint64_t{merge->rank} << 32 | left;
+  candidates_.push_back({order, first.n_bytes + second.n_bytes, merge->token});
   return true;
 }
 
 void Merger::push_candidate(uint32_t left, FindMerge find_merge) {
-  if (find_candidate(left, find_merge)) std::push_heap(candidates_.begin(), candidates_.end(), goes_later);
+  if (find_candidate(left, find_merge)) std::push_heap(candidates_.begin(), candidates_.end(), GoesLater());
 }
 
 void Merger::join(const Candidate& candidate) {
-  Piece& left = pieces_[candidate.left];
+  Piece& left = pieces_[candidate.left()];
   Piece& right = pieces_[left.next];
   left.n_bytes = candidate.n_bytes;
   left.token = candidate.token;
   left.next = right.next;
   right.n_bytes = 0;
-  if (left.next != kNone) pieces_[left.next].previous = candidate.left;
+  if (left.next != kNone) pieces_[left.next].previous = candidate.left();
 }
 
 }  // namespace flexinfer

@@ -42,12 +42,16 @@ class Merger {
  private:
   // A pair that can be joined, as it was when it was found: either piece may have grown or gone since.
   struct Candidate {
-    uint32_t rank;
-    uint32_t left;
+    uint64_t order;    // the rank, then the place: what goes first is lowest
     uint32_t n_bytes;  // of both together
     Token token;
+
+    uint32_t left() const { return static_cast<uint32_t>(order); }
   };
-  static bool goes_later(const Candidate& a, const Candidate& b);
+  // A type, so that the heap compares without a call.
+  struct GoesLater {
+    bool operator()(const Candidate& a, const Candidate& b) const { return a.order > b.order; }
+  };
   bool is_current(const Candidate& candidate) const;
   bool find_candidate(uint32_t left,
                       FindMerge find_merge);  // whether one was added at the back of candidates_
