@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
+
+#include "support/paths.h"
 
 namespace flexinfer {
 namespace {
@@ -117,6 +122,53 @@ TEST(PreTokenizer, CutsLongRunsInLinearTime) {
       EXPECT_TRUE(status) << name << ": " << status.error().message;
       EXPECT_EQ(n_bytes, text.size()) << name;
     }
+  }
+}
+
+// What an independent engine of regular expressions makes of each rule.
+TEST(PreTokenizer, CutsAsTheReferenceDoes) {
+  std::ifstream file(testing::test_data("pre_tokenizers/cases.jsonl"));
+  int n_pieces = 0;
+  for (std::string line; std::getline(file, line);) {
+    const auto expected = nlohmann::json::parse(line);
+    const std::string text = expected.at("text");
+    for (const auto& [name, pieces] : expected.at("pieces").items()) {
+      EXPECT_EQ(cut(name, text), pieces.get<Pieces>()) << name << ": " << expected.at("text");
+      n_pieces += static_cast<int>(pieces.size());
+    }
+  }
+  EXPECT_GT(n_pieces, 4000);
+}
+
+TEST(PreTokenizer, NamesOfOneRuleCutAlike) {
+  const std::vector<std::vector<std::string_view>> kAlike = {
+      {"gpt-2", "phi-2", "exaone4", "trillion", "mpt", "olmo"},
+      {"starcoder", "refact", "smollm", "codeshell", "exaone", "minerva-7b", "command-r"},
+      {"llama-bpe", "llama3", "llama-v3", "falcon3", "lfm2", "midm-2.0", "dbrx", "smaug-bpe", "glm4",
+       "chatglm-bpe"},
+      {"qwen2", "deepseek-r1-qwen", "stablelm2", "grok-2"},
+      {"bailingmoe", "bailingmoe2", "llada-moe"},
+      {"gpt-4o", "llama4"},
+      {"bloom", "poro-chat", "gpt3-finnish"}};
+  for (const auto& names : kAlike) {
+    for (const std::string_view name : names) {
+      ASSERT_NE(find_pre_tokenizer_rules(name), nullptr) << name;
+      EXPECT_EQ(find_pre_tokenizer_rules(name)->patterns, find_pre_tokenizer_rules(names.front())->patterns)
+          << name;
+    }
+  }
+}
+
+TEST(PreTokenizer, OnlySomeNamesComposeOrTakeWholeWordsFirst) {
+  const std::set<std::string> composing = {"mpt", "olmo", "command-r", "qwen2", "deepseek-r1-qwen", "qwen35"};
+  const std::set<std::string> whole_words = {"llama-bpe", "llama3",   "llama-v3", "falcon3",
+                                             "lfm2",      "midm-2.0", "tekken"};
+  for (const std::string& name : kAllNames) {
+    const PreTokenizerRules* rules = find_pre_tokenizer_rules(name);
+    ASSERT_NE(rules, nullptr) << name;
+    EXPECT_EQ(rules->normalizes, composing.contains(name)) << name;
+    EXPECT_EQ(rules->ignores_merges, whole_words.contains(name)) << name;
+    EXPECT_EQ(rules->adds_bos, whole_words.contains(name)) << name;
   }
 }
 
