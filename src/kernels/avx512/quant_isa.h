@@ -9,7 +9,7 @@ namespace flexinfer::avx512 {
 
 struct QuantIsa : simd::Lanes<16> {
   static constexpr int kTileVectors = 2;
-  static constexpr int kTokenTile = 4;
+  static constexpr int kTokenTile = 6;     // with their sums of two vectors, all that the registers hold
   static constexpr int kSignedBias = 128;  // vpdpbusd takes unsigned weights
 
   // Rows r, r + 4, r + 8 and r + 12, 16 bytes of each. Masked loads blend where inserting would shuffle.

@@ -18,7 +18,7 @@
 //
 // An instruction set is a struct Isa, derived from Lanes<number of rows>, with
 //   kTileVectors     vectors of rows multiplied at once (1 unless it says otherwise)
-//   kTokenTile       tokens multiplied at once, a power of two
+//   kTokenTile       tokens multiplied at once
 //   kSignedBias      what is added to a signed weight to give the byte that `dot` takes
 //   half_to_float    Halves to Float
 //   multiply_add     a * b + c, rounded once
@@ -48,7 +48,8 @@ inline constexpr int kGroup = kActivationBlock;  // columns that share an activa
 inline constexpr int kGroupWords = kGroup / 4;
 inline constexpr int kChunkGroups = 16;      // groups unpacked before they are multiplied: two super-blocks
 inline constexpr size_t kBytesAhead = 2048;  // how far ahead of a product its weights are asked for
-inline constexpr int64_t kTokenBatch = 128;  // tokens that share an unpacking: their sums stay in the cache
+inline constexpr int64_t kTokenBatch =
+    132;  // tokens that share an unpacking, whole tiles: their sums stay in the cache
 
 // All lanes alike. Nothing else leaves every number as it is, zeros of either sign among them.
 template <class Vector>
@@ -304,7 +305,7 @@ template <class Format, class Rows>
   }
 }
 
-// All tokens in tiles of tile_tokens, what is left of them in smaller ones.
+// All tokens in tiles of tile_tokens, what is left of them in smaller ones, whose tokens are a power of two.
 template <class Format, int n_vectors, int tile_tokens>
 void multiply_tiles(const MatmulArgs& args, const PanelChunk<Format, n_vectors>& chunk, int64_t first,
                     int64_t n_tokens, typename Format::Isa::Float (*panel_sums)[n_vectors]) {
@@ -312,7 +313,8 @@ void multiply_tiles(const MatmulArgs& args, const PanelChunk<Format, n_vectors>&
   for (; t + tile_tokens <= n_tokens; t += tile_tokens)
     multiply_tile<Format, n_vectors, tile_tokens>(args, chunk, first + t, panel_sums + t);
   if constexpr (tile_tokens > 1)
-    multiply_tiles<Format, n_vectors, tile_tokens / 2>(args, chunk, first + t, n_tokens - t, panel_sums + t);
+    multiply_tiles<Format, n_vectors, std::bit_floor(tile_tokens - 1u)>(args, chunk, first + t, n_tokens - t,
+                                                                        panel_sums + t);
 }
 
 // The outputs of one vector of rows and one token. Rows that stand in several lanes have the same value in
