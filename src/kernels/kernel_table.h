@@ -96,7 +96,7 @@ struct SoftmaxSum {
 };
 
 struct KernelTable {
-  const char* name;  // "generic", "avx2", "avx512"
+  const char* name;  // "generic", "avx2", "avx512", "neon", "neon_dotprod", "neon_i8mm"
 
   // Rows that matmuls like best interleaved, for the types that have panels; 0 where as in the file is best.
   int64_t panel_rows;
@@ -145,8 +145,8 @@ struct KernelTable {
 
 ActivationKind activation_kind(GgmlType weight_type);
 
-// The best table this processor runs, or the one that the environment variable FLEXINFER_KERNELS names
-// ("generic", "avx2", "avx512"); set but empty it names none.
+// The best table this processor runs, or the one that the environment variable FLEXINFER_KERNELS names by
+// KernelTable::name; set but empty it names none.
 // kUsage where that name is unknown or the processor lacks what it needs.
 Result<const KernelTable*> choose_kernels();
 // By name, for tests and measurements; nullptr where unknown or where the processor lacks what it needs.

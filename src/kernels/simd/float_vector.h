@@ -3,7 +3,7 @@
 // where it stands.
 //
 // An instruction set is a struct FloatIsa, with
-//   kLanes             floats in a vector: 8 or 16
+//   kLanes             floats in a vector: 4, 8 or 16
 //   kTokenTile         tokens that share one conversion of the weights, a power of two
 //   Float, Int         vectors of kLanes floats and 32-bit integers
 //   Double             a vector of half as many doubles

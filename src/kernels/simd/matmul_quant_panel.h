@@ -25,6 +25,7 @@
 //   look_up          a table of 16 bytes and a Word of bytes below 16 to those bytes of the table
 //   load_columns     16 bytes at an offset of each row to four Words, as PanelRows::load_columns says
 //   load_eight_columns   the same with 32 bytes, where that is better than load_columns twice
+//   arrange          puts the words of 32 columns in the order that `dot` takes, where that is another one
 //   dot              adds the products of some Words of each vector and the tokens' values to their sums
 #pragma once
 
@@ -278,7 +279,7 @@ template <class Format, class Rows>
                  byte_of(g + Format::kStepGroups));
 }
 
-// The groups of a step of the block that comes next in the rows.
+// The groups of a step of the block that comes next in the rows, as Isa::dot takes them.
 template <class Format, class Rows>
 [[gnu::always_inline]] inline void unpack_step(const Rows& rows, const typename Format::Header& header,
                                                int step, PanelGroup<Format>* groups) {
@@ -288,6 +289,8 @@ template <class Format, class Rows>
 #pragma GCC unroll 2
     for (int h = 0; h < Format::kScales; h++)
       groups[i].biases[h] = groups[i].scales[h] * -kIntegerBias;
+    if constexpr (requires { Format::Isa::arrange(groups->weights); })
+      Format::Isa::arrange(groups[i].weights);
   }
 }
 

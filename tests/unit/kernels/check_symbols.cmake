@@ -1,12 +1,14 @@
+cmake_minimum_required(VERSION 3.25)
 # Of several copies of an inline function the linker keeps any one. A copy that an instruction set's objects hold must
 # therefore name that instruction set, or a processor without it may be made to run it.
-# Arguments: NM, and OBJECTS, the object files of the kernels.
+# Arguments: NM; INSTRUCTION_SETS, the folders; OBJECTS, the object files of the kernels.
 set(leaked "")
 foreach(object ${OBJECTS})
-  if(NOT object MATCHES "/(avx2|avx512)/[^/]*$")
+  cmake_path(GET object PARENT_PATH folder)
+  cmake_path(GET folder FILENAME folder)
+  if(NOT folder IN_LIST INSTRUCTION_SETS)
     continue()
   endif()
-  set(folder ${CMAKE_MATCH_1})
   execute_process(COMMAND ${NM} --demangle --defined-only ${object} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
   string(REGEX MATCHALL " W [^\n]+" shared "${symbols}")
   foreach(symbol ${shared})

@@ -7,6 +7,8 @@
 #include <bit>
 #include <cstdlib>
 
+#include "kernels/candidates.h"
+
 namespace flexinfer {
 
 GuardedBuffer::GuardedBuffer(size_t size) {
@@ -47,8 +49,8 @@ testing::AssertionResult same_bits(std::span<const float> a, std::span<const flo
 
 std::vector<const KernelTable*> available_tables() {
   std::vector<const KernelTable*> tables;
-  for (const char* name : {"generic", "avx2", "avx512"}) {
-    if (const KernelTable* table = find_kernels(name)) tables.push_back(table);
+  for (const KernelCandidate& candidate : kernel_candidates()) {
+    if (candidate.is_supported()) tables.insert(tables.begin(), candidate.table);
   }
   return tables;
 }

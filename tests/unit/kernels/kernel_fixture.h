@@ -53,7 +53,7 @@ std::vector<float> normal_floats(std::mt19937& random, size_t n, float deviation
 // Equal as bits: what `==` says of floats neither tells zeros apart nor NaNs alike.
 testing::AssertionResult same_bits(std::span<const float> a, std::span<const float> b);
 
-// Every table that this processor runs.
+// Every table that this processor runs, from the plainest to the fastest.
 std::vector<const KernelTable*> available_tables();
 
 class KernelTest : public testing::TestWithParam<const KernelTable*> {
