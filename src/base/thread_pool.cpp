@@ -1,6 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <algorithm>
+#include <chrono>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -12,6 +13,16 @@ namespace {
 // Long enough to bridge the gap between two regions of a forward pass, short enough not to burn a core that
 // waits for the disk.
 constexpr int kSpins = 4000;
+
+// Longer than a step of any matrix, shorter than the kernel lets a neighbour run at a time.
+constexpr std::chrono::milliseconds kHeldUp{1};
+
+// For how long workers do not spin once one has held up a region: some tokens.
+constexpr int kCalmRegions = 1000;
+
+// Below the generation in the gate: a bit, then the number of workers that have entered.
+constexpr int kGenerationShift = 32;
+constexpr uint64_t kClosed = uint64_t{1} << 31;
 
 // A worker takes its share in so many steps: what is left of it others can help with.
 constexpr int64_t kStepsOfAShare = 8;
@@ -26,8 +37,8 @@ void cpu_relax() {
 
 // Waits until `value` differs from `old`: spins, then sleeps on the atomic's futex.
 template <class T>
-T wait_for_change(const std::atomic<T>& value, T old) {
-  for (int i = 0; i < kSpins; ++i) {
+T wait_for_change(const std::atomic<T>& value, T old, int n_spins) {
+  for (int i = 0; i < n_spins; ++i) {
     const T seen = value.load(std::memory_order_acquire);
     if (seen != old) return seen;
     cpu_relax();
@@ -46,7 +57,7 @@ Range static_range(int64_t n, int index, int count, int64_t grain) {
 }
 
 ThreadPool::ThreadPool(int n_threads)
-    : n_threads_(std::max(1, n_threads)), shares_(static_cast<size_t>(n_threads_)) {
+    : n_threads_(std::max(1, n_threads)), worker_spins_(kSpins), shares_(static_cast<size_t>(n_threads_)) {
   threads_.reserve(static_cast<size_t>(n_threads_ - 1));
   for (int worker = 1; worker < n_threads_; ++worker) {
     threads_.emplace_back([this, worker] { worker_loop(worker); });
@@ -66,13 +77,34 @@ void ThreadPool::run(FunctionRef<void(int, int)> fn) {
     fn(0, 1);
     return;
   }
-  task_ = &fn;
-  pending_.store(n_threads_ - 1, std::memory_order_relaxed);
-  generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
+  begin_region(fn);
   fn(0, n_threads_);
-  for (int left = pending_.load(std::memory_order_acquire); left != 0;)
-    left = wait_for_change(pending_, left);
+  wait_for_workers(n_threads_ - 1);
+}
+
+void ThreadPool::begin_region(const FunctionRef<void(int, int)>& fn) {
+  task_ = &fn;
+  n_left_.store(0, std::memory_order_relaxed);
+  if (n_calm_regions_ > 0 && --n_calm_regions_ == 0) worker_spins_.store(kSpins, std::memory_order_relaxed);
+  const uint32_t generation = generation_.load(std::memory_order_relaxed) + 1;
+  gate_.store(uint64_t{generation} << kGenerationShift, std::memory_order_release);
+  generation_.store(generation, std::memory_order_release);
+  generation_.notify_all();
+}
+
+void ThreadPool::wait_for_workers(int n) {
+  int left = n_left_.load(std::memory_order_acquire);
+  for (int i = 0; left < n && i < kSpins; ++i) {
+    cpu_relax();
+    left = n_left_.load(std::memory_order_acquire);
+  }
+  if (left >= n) return;
+  const auto start = std::chrono::steady_clock::now();
+  for (; left < n; left = n_left_.load(std::memory_order_acquire))
+    n_left_.wait(left, std::memory_order_acquire);
+  if (std::chrono::steady_clock::now() - start < kHeldUp) return;
+  if (n_calm_regions_ > 0) worker_spins_.store(0, std::memory_order_relaxed);
+  n_calm_regions_ = kCalmRegions;
 }
 
 void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int, int64_t, int64_t)> fn) {
@@ -87,7 +119,7 @@ void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int, in
     share.end = range.end;
     share.step = (range.end - range.begin + kStepsOfAShare * grain - 1) / (kStepsOfAShare * grain) * grain;
   }
-  run([&](int worker, int n_workers) {
+  const auto work = [&](int worker, int n_workers) {
     for (int i = 0; i < n_workers; ++i) {
       Share& share = shares_[static_cast<size_t>((worker + i) % n_workers)];
       while (share.next.load(std::memory_order_relaxed) < share.end) {
@@ -95,17 +127,33 @@ void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int, in
         if (begin < share.end) fn(worker, begin, std::min(begin + share.step, share.end));
       }
     }
-  });
+  };
+  const FunctionRef<void(int, int)> task = work;
+  begin_region(task);
+  work(0, n_threads_);
+  const uint64_t gate = gate_.fetch_or(kClosed, std::memory_order_acq_rel);
+  wait_for_workers(static_cast<int>(gate & (kClosed - 1)));
 }
 
 void ThreadPool::worker_loop(int worker) {
   uint32_t seen = 0;
   while (true) {
-    seen = wait_for_change(generation_, seen);
+    seen = wait_for_change(generation_, seen, worker_spins_.load(std::memory_order_relaxed));
     if (stopping_.load(std::memory_order_relaxed)) return;
+    if (!enter_region(seen)) continue;
     (*task_)(worker, n_threads_);
-    if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+    n_left_.fetch_add(1, std::memory_order_acq_rel);
+    n_left_.notify_one();
   }
+}
+
+// False where the region is over, or may not be entered any more.
+bool ThreadPool::enter_region(uint32_t region) {
+  uint64_t gate = gate_.load(std::memory_order_acquire);
+  while (gate >> kGenerationShift == region && (gate & kClosed) == 0) {
+    if (gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acq_rel)) return true;
+  }
+  return false;
 }
 
 }  // namespace flexinfer

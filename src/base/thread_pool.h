@@ -19,8 +19,13 @@ struct Range {
 Range static_range(int64_t n, int index, int count, int64_t grain = 1);
 
 // `run` is called from one thread at a time, the owner; it takes part as worker 0. Idle workers spin for some
-// microseconds, then sleep in the kernel, so a busy neighbour on a core costs its share and no more. Regions
-// must not nest. `fn` must not throw. Destruction joins the workers.
+// microseconds, then sleep in the kernel. Regions must not nest. `fn` must not throw. Destruction joins the
+// workers.
+//
+// A busy neighbour on one core costs its share and no more. A loop does not wait for workers that have not
+// begun when nothing is left to begin; and when one was pushed off its core within a step, so that all had to
+// wait, workers sleep between regions for a while. A worker that does not spin stays within its share of the
+// core, and the kernel takes the core from it where it sleeps rather than within a step.
 class ThreadPool {
  public:
   explicit ThreadPool(int n_threads);  // at least 1; 1 starts no thread
@@ -46,13 +51,19 @@ class ThreadPool {
     int64_t step = 0;
   };
 
+  void begin_region(const FunctionRef<void(int, int)>& fn);
+  void wait_for_workers(int n);
   void worker_loop(int worker);
+  bool enter_region(uint32_t region);
 
   const int n_threads_;
   const FunctionRef<void(int, int)>* task_ = nullptr;  // written before generation_ is raised
   std::atomic<uint32_t> generation_{0};                // raised once a region; workers wait on it
-  std::atomic<int> pending_{0};                        // workers that have not finished the region
+  std::atomic<uint64_t> gate_{0};  // the region's generation, whether it is closed, how many have entered it
+  std::atomic<int> n_left_{0};     // workers that have finished the region
   std::atomic<bool> stopping_{false};
+  std::atomic<int> worker_spins_;
+  int n_calm_regions_ = 0;     // regions to come in which workers do not spin
   std::vector<Share> shares_;  // of the loop that runs; one a worker
   std::vector<std::thread> threads_;
 };

@@ -116,6 +116,26 @@ TEST(ThreadPool, SplitsALoopWithGapsOrEmptyParts) {
   }
 }
 
+// Loops so short that most end before some workers have woken; these come late, to whatever region is open.
+TEST(ThreadPool, LetsALateWorkerTouchARegionThatIsOver) {
+  constexpr int kRegions = 500;
+  for (const int n_threads : {2, 3, 16}) {
+    ThreadPool pool(n_threads);
+    for (int region = 0; region < kRegions; ++region) {
+      std::vector<int> touched(8, 0);  // written without atomics
+      pool.parallel_for(8, 1, [&](int, int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i)
+          ++touched[static_cast<size_t>(i)];
+      });
+      ASSERT_EQ(touched, std::vector<int>(8, 1));
+      if (region % 10 != 0) continue;
+      std::atomic<int> ran = 0;
+      pool.run([&](int, int) { ++ran; });
+      ASSERT_EQ(ran, n_threads);
+    }
+  }
+}
+
 TEST(ThreadPool, WakesAWorkerForWhatIsOneGrain) {
   ThreadPool pool(3);
   pool.parallel_for(16, 16, [caller = std::this_thread::get_id()](int worker, int64_t, int64_t) {
