@@ -42,9 +42,9 @@ std::string disk_text(const Calibration& calibration) {
 }
 
 std::string compute_text(const Calibration& calibration) {
-  Table table({"weights", "one token", "a batch of tokens"});
+  Table table({"weights", "streamed", "locked", "a batch of tokens"});
   for (const Calibration::Product& product : calibration.products) {
-    table.add({product.type, rate(product.bytes_per_second),
+    table.add({product.type, rate(product.bytes_per_second), rate(product.laid_out_bytes_per_second),
                format_figure(product.multiply_adds_per_second * 1e-9) + " G multiply-adds/s"});
   }
   return fmt::format("memory gives {} to {} threads; handing them work takes {} us; {} kernels\n{}",
@@ -63,6 +63,7 @@ Json calibration_json(const Calibration& calibration) {
   for (const Calibration::Product& product : calibration.products) {
     products.push_back({{"type", product.type},
                         {"bytes_per_second", product.bytes_per_second},
+                        {"laid_out_bytes_per_second", product.laid_out_bytes_per_second},
                         {"multiply_adds_per_second", product.multiply_adds_per_second}});
   }
   return {{"disk_bytes_per_second", calibration.disk_bytes_per_second},

@@ -66,8 +66,10 @@ struct Calibration {
     double bytes_per_second = 0;
   };
   struct Product {
-    std::string type;                     // of the weights
-    double bytes_per_second = 0;          // of weights in memory, for one token
+    std::string type;  // of the weights
+    // Of weights in memory, for one token: in the layout of the file, and in that of locked weights.
+    double bytes_per_second = 0;
+    double laid_out_bytes_per_second = 0;
     double multiply_adds_per_second = 0;  // for a batch of tokens
   };
   // The disk that holds the model; zero where none was given.
@@ -91,8 +93,9 @@ struct CalibrationOptions {
   std::stop_token stop;       // kCancelled soon after it asks
 };
 
-// Measures what bounds a run, in under 15 seconds and at most 256 MiB of memory, and keeps it for the plans
-// and runs to come. `on_progress` (may be empty) is called with the share that is done.
+// Measures what bounds a run, in under 15 seconds and at most 1 GiB of memory (a quarter of what is free),
+// and keeps it for the plans and runs to come. `on_progress` (may be empty) is called with the share that is
+// done.
 Result<Calibration> calibrate_machine(const CalibrationOptions& options,
                                       const std::function<void(double)>& on_progress);
 

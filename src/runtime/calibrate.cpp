@@ -19,9 +19,9 @@ namespace flexinfer {
 namespace {
 
 constexpr double kDiskSeconds = 6.0;
-constexpr double kComputeSeconds = 5.0;
+constexpr double kComputeSeconds = 3.5;
 constexpr double kDiskShare = kDiskSeconds / (kDiskSeconds + kComputeSeconds);  // where a model is given
-constexpr uint64_t kMostMemory = 256 * kMiB;
+constexpr uint64_t kMostMemory = kGiB;
 constexpr uint64_t kMemoryShare = 4;  // of what is free, at most this part
 
 // All types of the tables of GGML that can be computed with.
@@ -64,7 +64,7 @@ Calibration describe(const ComputeSpeed& compute, std::string_view kernels, int 
   calibration.region_seconds = compute.region_seconds;
   for (const ProductSpeed& product : compute.products) {
     calibration.products.push_back({std::string(ggml_type_info(product.type).name), product.bytes_per_second,
-                                    product.multiply_adds_per_second});
+                                    product.laid_out_bytes_per_second, product.multiply_adds_per_second});
   }
   return calibration;
 }

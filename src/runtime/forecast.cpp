@@ -38,16 +38,17 @@ double arithmetic_seconds(const WeightSchedule& schedule, const ComputeSpeed& co
   return total;
 }
 
-// Of one token and `rows` rows of a step.
-double product_seconds(const WeightStep& step, int64_t rows, const ComputeSpeed& compute) {
-  const ProductSpeed speed = compute.product(step.type);
+// Of one token and `rows` rows of a step, whose bytes pass at a speed.
+double product_seconds(const WeightStep& step, int64_t rows, double bytes_per_second,
+                       const ComputeSpeed& compute) {
   const double share = static_cast<double>(rows) / static_cast<double>(step.rows);
   return compute.region_seconds +
-         share * std::max(static_cast<double>(step.extent.size) / speed.bytes_per_second,
-                          multiply_adds(step) / speed.multiply_adds_per_second);
+         share * std::max(static_cast<double>(step.extent.size) / bytes_per_second,
+                          multiply_adds(step) / compute.product(step.type).multiply_adds_per_second);
 }
 
-std::vector<Stretch> stretches_of(const WeightSchedule& schedule, const ResidencyPlan& plan,
+// Locked rows are laid out for the kernels; what streams, and all of a mapped file, is as in the file.
+std::vector<Stretch> stretches_of(const WeightSchedule& schedule, const ResidencyPlan& plan, IoMode io,
                                   const ComputeSpeed& compute) {
   std::vector<Stretch> stretches;
   for (size_t i = 0; i < schedule.steps.size(); ++i) {
@@ -55,11 +56,15 @@ std::vector<Stretch> stretches_of(const WeightSchedule& schedule, const Residenc
     if (i == 0 || schedule.steps[i - 1].layer != step.layer)
       stretches.push_back({0, kRegionsPerLayer * compute.region_seconds});
     const double share = schedule.use_share(step);
+    const ProductSpeed speed = compute.product(step.type);
+    const double locked_speed =
+        io == IoMode::kMmap ? speed.bytes_per_second : speed.laid_out_bytes_per_second;
     if (const int64_t locked = plan.steps[i].rows; locked > 0)
-      stretches.push_back({0, share * product_seconds(step, locked, compute)});
+      stretches.push_back({0, share * product_seconds(step, locked, locked_speed, compute)});
     for (const StreamedSlice& slice : streamed_slices(step, plan.steps[i].rows, plan.slot_size)) {
-      stretches.push_back({share * static_cast<double>(slice.read.size),
-                           share * product_seconds(step, slice.row_end - slice.row_begin, compute)});
+      stretches.push_back(
+          {share * static_cast<double>(slice.read.size),
+           share * product_seconds(step, slice.row_end - slice.row_begin, speed.bytes_per_second, compute)});
     }
   }
   return stretches;
@@ -124,7 +129,7 @@ void find_bound(const WeightSchedule& schedule, const ResidencyPlan& plan, const
 Forecast forecast_speed(const Model& model, const ResidencyPlan& plan, IoMode io,
                         const MachineProfile& machine) {
   Forecast forecast;
-  const std::vector<Stretch> stretches = stretches_of(model.schedule, plan, machine.compute);
+  const std::vector<Stretch> stretches = stretches_of(model.schedule, plan, io, machine.compute);
   find_bound(model.schedule, plan, machine, forecast);
   forecast.decode_seconds =
       std::max(sweep_seconds(model.schedule, plan, io, stretches, machine.disk.bytes_per_second),

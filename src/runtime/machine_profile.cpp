@@ -112,9 +112,10 @@ ComputeSpeed load_compute_speed(std::string_view kernels, int n_threads) {
   for (const auto& [name, product] : json["products"].items()) {
     const GgmlTypeInfo* type = find_ggml_type(std::string_view(name));
     const auto bytes = speed(product, "bytes_per_second");
+    const auto laid_out = speed(product, "laid_out_bytes_per_second");
     const auto multiply_adds = speed(product, "multiply_adds_per_second");
-    if (type != nullptr && bytes && multiply_adds)
-      compute.products.push_back({type->type, *bytes, *multiply_adds});
+    if (type != nullptr && bytes && laid_out && multiply_adds)
+      compute.products.push_back({type->type, *bytes, *laid_out, *multiply_adds});
   }
   return compute;
 }
@@ -130,7 +131,8 @@ ProductSpeed ComputeSpeed::product(GgmlType type) const {
   for (const ProductSpeed& product : products) {
     if (product.type == type) return product;
   }
-  return {type, memory_bytes_per_second * kAssumedMemoryShare, kAssumedMultiplyAdds};
+  const double assumed = memory_bytes_per_second * kAssumedMemoryShare;
+  return {type, assumed, assumed, kAssumedMultiplyAdds};
 }
 
 std::string profile_folder() {
@@ -159,6 +161,7 @@ bool save_compute_speed(std::string_view kernels, int n_threads, const ComputeSp
   for (const ProductSpeed& product : compute.products) {
     products[std::string(ggml_type_info(product.type).name)] = {
         {"bytes_per_second", product.bytes_per_second},
+        {"laid_out_bytes_per_second", product.laid_out_bytes_per_second},
         {"multiply_adds_per_second", product.multiply_adds_per_second}};
   }
   return write_json(compute_file(kernels, n_threads),

@@ -28,7 +28,10 @@ DiskSpeed together(const DiskSpeed& a, const DiskSpeed& b);
 // Matrix products with weights of one type, all threads together.
 struct ProductSpeed {
   GgmlType type = GgmlType::kF32;
-  double bytes_per_second = 0;          // of weights that come from memory, for one token
+  // Of weights that come from memory, for one token: as they are in the file, and as locked rows are laid
+  // out.
+  double bytes_per_second = 0;
+  double laid_out_bytes_per_second = 0;
   double multiply_adds_per_second = 0;  // for many tokens at once
 };
 

@@ -139,9 +139,10 @@ Status Session::Impl::rewind(int64_t length) {
   return {};
 }
 
-// What a sweep has read in its time, the disk can do. One that waited for the disk most of its time says how
-// fast the disk is: the first such sweep makes the prediction, whatever was known before.
+// Where the disk was not calibrated, what a sweep has read in its time, the disk can do. One that waited for
+// the disk most of its time says how fast the disk is: the first such sweep makes the prediction.
 void Session::Impl::learn_disk_speed(const Meter& meter) {
+  if (profile.disk.source == SpeedSource::kCalibrated) return;
   const ReadStats reads = weights->stats();
   const double seconds = seconds_since(meter.start_ns);
   const uint64_t bytes = reads.bytes_read - meter.reads.bytes_read;

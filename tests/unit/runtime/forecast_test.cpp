@@ -33,7 +33,7 @@ class ForecastTest : public ::testing::Test {
  protected:
   ForecastTest() : model_(model_of_layers()) {
     machine_.disk.bytes_per_second = 1e9;
-    machine_.compute = {100e9, 1e-9, {{GgmlType::kQ8_0, 50e9, 1e15}}, true};
+    machine_.compute = {100e9, 1e-9, {{GgmlType::kQ8_0, 50e9, 50e9, 1e15}}, true};
   }
   ResidencyPlan plan(double share, LockPolicy lock) const {
     PlanRequest request;
@@ -78,7 +78,7 @@ TEST_F(ForecastTest, MappedPagesAreFoundInTheCache) {
 
 // Where compute and disk take as long, the first layers whole make one idle after the other.
 TEST_F(ForecastTest, PrefixLockingIsAsFastAsBalanced) {
-  machine_.compute.products[0].bytes_per_second = 3e9;
+  machine_.compute.products[0] = {GgmlType::kQ8_0, 3e9, 3e9, 1e15};
   const Forecast balanced = forecast(plan(0.7, LockPolicy::kBalanced));
   const Forecast prefix = forecast(plan(0.7, LockPolicy::kPrefix));
   EXPECT_LT(balanced.decode_seconds, 0.9 * prefix.decode_seconds);
@@ -94,8 +94,19 @@ TEST_F(ForecastTest, ModelInMemoryReadsTheDisk) {
   EXPECT_NEAR(result.first_sweep_seconds, 33.0 * kMiB / 1e9, 3e-3);
 }
 
+TEST_F(ForecastTest, LockedRowsHaveTheSpeedOfStreamedOnes) {
+  machine_.compute.products[0].laid_out_bytes_per_second = 80e9;
+  PlanRequest request;
+  request.weight_bytes = full_weight_bytes(model_.schedule);
+  const ResidencyPlan locked = *plan_residency(model_.schedule, request);
+  EXPECT_NEAR(forecast(locked).decode_seconds, 33.0 * 256 * 4080 / 80e9, 1e-6);
+  const double compute = 33.0 * 256 * 4080 / 50e9;
+  const ResidencyPlan streaming = plan(0.4, LockPolicy::kNone);
+  EXPECT_NEAR(forecast(streaming, IoMode::kSync).decode_seconds, disk_seconds(streaming) + compute, 1e-6);
+}
+
 TEST_F(ForecastTest, SlowCoresAreNotTheBound) {
-  machine_.compute.products[0] = {GgmlType::kQ8_0, 1e9, 1e9};
+  machine_.compute.products[0] = {GgmlType::kQ8_0, 1e9, 1e9, 1e9};
   const Forecast result = forecast(plan(0.9, LockPolicy::kBalanced));
   EXPECT_EQ(result.limit, "compute");
   EXPECT_NEAR(result.bound_seconds, 33.0 * 256 * 3840 / 1e9, 1e-6);

@@ -31,7 +31,7 @@ class MachineProfileTest : public ::testing::Test {
 constexpr DiskSpeed kDisk{2.5e9, 512 * kKiB, 8, SpeedSource::kCalibrated};
 
 ComputeSpeed compute_speed() {
-  return {40e9, 3e-6, {{GgmlType::kQ4_0, 35e9, 300e9}, {GgmlType::kF16, 38e9, 50e9}}, true};
+  return {40e9, 3e-6, {{GgmlType::kQ4_0, 35e9, 39e9, 300e9}, {GgmlType::kF16, 38e9, 38e9, 50e9}}, true};
 }
 
 TEST_F(MachineProfileTest, ForgetsTheDisk) {
@@ -55,6 +55,7 @@ TEST_F(MachineProfileTest, SpeedOfOtherThreadsOrKernelsIsTaken) {
   EXPECT_TRUE(compute.measured);
   EXPECT_EQ(compute.memory_bytes_per_second, 40e9);
   EXPECT_EQ(compute.product(GgmlType::kQ4_0).bytes_per_second, 35e9);
+  EXPECT_EQ(compute.product(GgmlType::kQ4_0).laid_out_bytes_per_second, 39e9);
   EXPECT_EQ(compute.product(GgmlType::kF16).multiply_adds_per_second, 50e9);
   EXPECT_FALSE(load(4).compute.measured);
   EXPECT_FALSE(load_profile(model(), "avx2", 2).compute.measured);
