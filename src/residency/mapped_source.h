@@ -27,7 +27,7 @@ class MappedSource final : public WeightSource {
   ReadStats stats() const override;
 
  protected:
-  void release(uint32_t) override {}
+  void release(LeasedSlots) override {}
 
  private:
   struct Mapping {

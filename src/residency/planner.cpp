@@ -267,26 +267,37 @@ uint64_t largest_row_cover(const WeightSchedule& schedule) {
   return align_up(largest, kPageBytes) + kBorderBytes;
 }
 
-// The smallest pool of slots that can stream this schedule at all.
-uint64_t minimum_slot_bytes(const WeightSchedule& schedule) {
-  return kMinimumSlots * largest_row_cover(schedule);
+// Of the longest row, in whole pages.
+uint64_t wrap_bytes(const WeightSchedule& schedule) {
+  return largest_row_cover(schedule) - kBorderBytes;
 }
 
-// Slots as large as a disk's full rate wants, but at least four of them, and none larger than what may
-// stream.
+// The smallest pool of slots that can stream this schedule at all.
+uint64_t minimum_slot_bytes(const WeightSchedule& schedule) {
+  return wrap_bytes(schedule) + kMinimumSlots * largest_row_cover(schedule);
+}
+
+// Slots as large as a disk's full rate wants, but at least four of them, and none larger than what may stream
+// in one go. A slot holds at least the longest row and its borders, so that in every one a row ends.
 void choose_slots(const WeightSchedule& schedule, uint64_t pool_bytes, uint64_t request_bytes,
                   ResidencyPlan& plan) {
-  uint64_t largest_stream = 0;
-  for (size_t i = 0; i < schedule.steps.size(); ++i) {
-    const WeightStep& step = schedule.steps[i];
-    largest_stream =
-        std::max(largest_stream, static_cast<uint64_t>(step.rows - plan.steps[i].rows) * step.row_bytes);
-  }
-  const uint64_t wanted =
-      std::min(request_bytes + kBorderBytes, align_up(largest_stream, kPageBytes) + kBorderBytes);
-  const uint64_t size = std::min(wanted, align_down(pool_bytes / kMinimumSlots, kPageBytes));
-  plan.slot_size = std::max(size, largest_row_cover(schedule));
-  plan.n_slots = static_cast<uint32_t>(pool_bytes / plan.slot_size);
+  uint64_t longest_run = 0;
+  for (const StreamedRun& run : streamed_runs(schedule, plan.steps))
+    longest_run = std::max(longest_run, run.read.size);
+  plan.wrap_bytes = wrap_bytes(schedule);
+  const uint64_t ring_bytes = pool_bytes - plan.wrap_bytes;
+  const uint64_t most = align_down(ring_bytes / kMinimumSlots, kPageBytes);
+  plan.slot_size = std::max(std::min({request_bytes, longest_run, most}), largest_row_cover(schedule));
+  plan.n_slots = static_cast<uint32_t>(ring_bytes / plan.slot_size);
+}
+
+// Whether the streamed rows of a step, which begin at a place in its file, go on where a run ends.
+bool follows(const WeightSchedule& schedule, const StreamedRun& run, size_t index, uint64_t begin) {
+  const WeightStep& step = schedule.steps[index];
+  if (step.is_expert() || schedule.steps[run.last_step].is_expert() || index == schedule.head_step())
+    return false;
+  return step.extent.file == run.read.file && begin >= run.read.offset + run.required &&
+         align_down(begin, kPageBytes) <= run.read.end();
 }
 
 }  // namespace
@@ -296,22 +307,21 @@ Extent page_cover(const Extent& extent) {
   return {extent.file, begin, align_up(extent.end(), kPageBytes) - begin};
 }
 
-std::vector<StreamedSlice> streamed_slices(const WeightStep& step, int64_t locked_rows, uint64_t slot_size) {
-  std::vector<StreamedSlice> slices;
-  const int64_t n_rows = step.rows - locked_rows;
-  if (n_rows <= 0) return slices;
-  const auto most = static_cast<int64_t>((slot_size - kBorderBytes) / step.row_bytes);
-  const int64_t n_slices = (n_rows + most - 1) / most;
-  for (int64_t i = 0; i < n_slices; ++i) {
-    StreamedSlice slice;
-    slice.row_begin = locked_rows + n_rows * i / n_slices;
-    slice.row_end = locked_rows + n_rows * (i + 1) / n_slices;
-    slice.read = page_cover({step.extent.file,
-                             step.extent.offset + static_cast<uint64_t>(slice.row_begin) * step.row_bytes,
-                             static_cast<uint64_t>(slice.row_end - slice.row_begin) * step.row_bytes});
-    slices.push_back(slice);
+std::vector<StreamedRun> streamed_runs(const WeightSchedule& schedule, std::span<const LockedRows> locked) {
+  std::vector<StreamedRun> runs;
+  for (size_t i = 0; i < schedule.steps.size(); ++i) {
+    const WeightStep& step = schedule.steps[i];
+    if (locked[i].rows == step.rows) continue;
+    const uint64_t begin = step.extent.offset + static_cast<uint64_t>(locked[i].rows) * step.row_bytes;
+    const Extent cover = page_cover({step.extent.file, begin, step.extent.end() - begin});
+    if (runs.empty() || !follows(schedule, runs.back(), i, begin))
+      runs.push_back({i, i, {cover.file, cover.offset, 0}});
+    StreamedRun& run = runs.back();
+    run.last_step = i;
+    run.read.size = cover.end() - run.read.offset;
+    run.required = step.extent.end() - run.read.offset;
   }
-  return slices;
+  return runs;
 }
 
 uint64_t lookup_row_bytes(const WeightSchedule& schedule) {
@@ -340,15 +350,12 @@ void lock_sweep(const WeightSchedule& schedule, uint64_t available, ResidencyPla
   }
 }
 
-// What a sweep of one token reads: all slices of the steps that every sweep uses, and their share of the
+// What a sweep of one token reads: all runs of the steps that every sweep uses, and their share of the
 // experts'.
 uint64_t expected_streamed_bytes(const WeightSchedule& schedule, const ResidencyPlan& plan) {
   double total = 0;
-  for (size_t i = 0; i < plan.steps.size(); ++i) {
-    const WeightStep& step = schedule.steps[i];
-    for (const StreamedSlice& slice : streamed_slices(step, plan.steps[i].rows, plan.slot_size)) {
-      total += schedule.use_share(step) * static_cast<double>(slice.read.size);
-    }
+  for (const StreamedRun& run : streamed_runs(schedule, plan.steps)) {
+    total += schedule.use_share(schedule.steps[run.first_step]) * static_cast<double>(run.read.size);
   }
   return static_cast<uint64_t>(std::llround(total));
 }

@@ -24,7 +24,7 @@ struct PlanRequest {
   uint64_t slot_bytes = 0;    // of it for the slots, if anything streams
   LockPolicy lock = LockPolicy::kBalanced;
   Preservation preserve = Preservation::kFlexible;
-  uint64_t request_bytes = kMiB;  // the size of a read that the disk's full rate takes
+  uint64_t request_bytes = kMiB;  // the size of a read that the disk's full rate takes, whole pages
 };
 
 // The locked rows of one matrix are rows [0, rows); they lie in the arena at `arena_offset`, which is
@@ -38,29 +38,35 @@ struct ResidencyPlan {
   std::vector<LockedRows> steps;  // parallel to WeightSchedule::steps
   LockedRows embedding;           // where it is a matrix of its own
   uint64_t arena_bytes = 0;       // all locked rows with their page borders
-  uint64_t slot_size = 0;         // one slot, a multiple of the page size; 0 where nothing streams
+  // The slots lie one after the other, a multiple of the page size each; 0 where nothing streams. Before the
+  // first there is room for the beginning of a row that ends in it and begins in the last.
+  uint64_t slot_size = 0;
   uint32_t n_slots = 0;
+  uint64_t wrap_bytes = 0;
   uint64_t lookup_bytes = 0;  // buffer for reading rows of the embedding that are not (yet) in the arena
   // What a sweep of one token reads, page borders included; of the experts, what a router without favourites
   // would choose.
   uint64_t streamed_bytes_per_sweep = 0;
 
-  uint64_t slot_bytes() const { return slot_size * n_slots; }
+  uint64_t slot_bytes() const { return wrap_bytes + slot_size * n_slots; }
   bool all_locked() const { return n_slots == 0; }
-};
-
-// A run of rows of one step, read by one request into one slot.
-struct StreamedSlice {
-  int64_t row_begin = 0;
-  int64_t row_end = 0;
-  Extent read;  // page-aligned cover of the rows
 };
 
 // The page-aligned cover of bytes [offset, offset + size) of a file.
 Extent page_cover(const Extent& extent);
 
-// Cuts the streamed rows of a step into slices of about equal size, each fitting a slot.
-std::vector<StreamedSlice> streamed_slices(const WeightStep& step, int64_t locked_rows, uint64_t slot_size);
+// What a sweep streams in one go: the streamed rows of a step, and those of the steps after it as long as
+// they follow in the file, to the page. Each expert's matrix and the output head are runs of their own, since
+// not every sweep uses them.
+struct StreamedRun {
+  size_t first_step = 0;
+  size_t last_step = 0;   // steps between them without streamed rows do not belong to it
+  Extent read;            // page-aligned cover of the rows
+  uint64_t required = 0;  // bytes of it up to the end of the last row
+};
+
+// In the order of use. `locked` is parallel to the schedule's steps.
+std::vector<StreamedRun> streamed_runs(const WeightSchedule& schedule, std::span<const LockedRows> locked);
 
 // From this many weight_bytes on everything is locked: no sweep and no look-up reads anything.
 uint64_t full_weight_bytes(const WeightSchedule& schedule);

@@ -32,19 +32,47 @@ void add_locked_pieces(const WeightStep& step, uint32_t index, const LockedRows&
   }
 }
 
-void add_streamed_slices(const WeightStep& step, uint32_t index, const LockedRows& locked, uint64_t slot_size,
-                         ReadSequence& sequence) {
-  for (const StreamedSlice& slice : streamed_slices(step, locked.rows, slot_size)) {
-    SweepRead read;
-    read.step = index;
-    read.row_begin = slice.row_begin;
-    read.row_end = slice.row_end;
-    read.read = slice.read;
-    read.required =
-        step.extent.offset + static_cast<uint64_t>(slice.row_end) * step.row_bytes - slice.read.offset;
-    sequence.reads.push_back(read);
-    if (!step.is_expert()) ++sequence.n_streamed;
+// Rows of a step whose last byte lies in a read, counting from `first_row`; none where row_begin == row_end.
+RowRun row_run(const WeightStep& step, uint32_t index, int64_t first_row, const Extent& read) {
+  const auto rows_before = [&](uint64_t offset) {  // that end there or earlier
+    if (offset <= step.extent.offset) return first_row;
+    return std::clamp(static_cast<int64_t>((offset - step.extent.offset) / step.row_bytes), first_row,
+                      step.rows);
+  };
+  RowRun run{index, false, rows_before(read.offset), rows_before(read.end())};
+  run.begins_before =
+      step.extent.offset + static_cast<uint64_t>(run.row_begin) * step.row_bytes < read.offset;
+  return run;
+}
+
+void add_row_runs(const WeightSchedule& schedule, const ResidencyPlan& plan, const StreamedRun& run,
+                  SweepRead& read, std::vector<RowRun>& row_runs) {
+  read.first_run = static_cast<uint32_t>(row_runs.size());
+  for (size_t i = run.first_step; i <= run.last_step; ++i) {
+    const RowRun rows = row_run(schedule.steps[i], static_cast<uint32_t>(i), plan.steps[i].rows, read.read);
+    if (rows.row_begin < rows.row_end) row_runs.push_back(rows);
   }
+  read.n_runs = static_cast<uint32_t>(row_runs.size()) - read.first_run;
+  read.n_uses = read.n_runs;
+  read.step = row_runs[read.first_run].step;
+}
+
+// The streamed reads alone, in the order of use.
+std::vector<SweepRead> streamed_reads(const WeightSchedule& schedule, const ResidencyPlan& plan,
+                                      std::vector<RowRun>& row_runs) {
+  std::vector<SweepRead> reads;
+  for (const StreamedRun& run : streamed_runs(schedule, plan.steps)) {
+    const uint64_t rows_end = run.read.offset + run.required;
+    for (uint64_t begin = run.read.offset; begin < run.read.end(); begin += plan.slot_size) {
+      SweepRead read;
+      read.read = {run.read.file, begin, std::min(plan.slot_size, run.read.end() - begin)};
+      read.required = std::min(read.read.end(), rows_end) - begin;
+      add_row_runs(schedule, plan, run, read, row_runs);
+      if (row_runs[read.first_run].begins_before) ++reads.back().n_uses;
+      reads.push_back(read);
+    }
+  }
+  return reads;
 }
 
 void begin_step(ReadSequence& sequence) {
@@ -56,6 +84,8 @@ void begin_step(ReadSequence& sequence) {
 
 ReadSequence make_read_sequence(const WeightSchedule& schedule, const ResidencyPlan& plan) {
   ReadSequence sequence;
+  const std::vector<SweepRead> streamed = streamed_reads(schedule, plan, sequence.row_runs);
+  auto next = streamed.begin();
   for (uint32_t i = 0; i < schedule.steps.size(); ++i) {
     if (i == schedule.head_step()) {
       sequence.head_begin = sequence.reads.size();
@@ -63,7 +93,10 @@ ReadSequence make_read_sequence(const WeightSchedule& schedule, const ResidencyP
     }
     begin_step(sequence);
     add_locked_pieces(schedule.steps[i], i, plan.steps[i], sequence);
-    add_streamed_slices(schedule.steps[i], i, plan.steps[i], plan.slot_size, sequence);
+    for (; next != streamed.end() && next->step == i; ++next) {
+      sequence.reads.push_back(*next);
+      if (!schedule.steps[i].is_expert()) ++sequence.n_streamed;
+    }
   }
   begin_step(sequence);
   if (!schedule.tied_embedding) {

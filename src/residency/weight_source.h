@@ -17,21 +17,28 @@ namespace flexinfer {
 
 class WeightSource;
 
-// The right to read rows [row_begin, row_end) of one step now. Move-only; its end frees the slot for the next
-// read. Must not outlive its source, and is used and ended on the thread that acquired it.
+// The slots that rows lie in: one, or two where they begin in the one before.
+struct LeasedSlots {
+  uint32_t first = 0;
+  uint32_t last = 0;
+};
+
+// The right to read rows [row_begin, row_end) of one step now. Move-only; its end gives its slots back for
+// the next reads. Must not outlive its source, and is used and ended on the thread that acquired it.
 class WeightLease {
  public:
   WeightLease(const std::byte* rows, int64_t row_begin, int64_t row_end, bool laid_out = false)
       : rows_(rows), row_begin_(row_begin), row_end_(row_end), laid_out_(laid_out) {}
-  WeightLease(const std::byte* rows, int64_t row_begin, int64_t row_end, WeightSource& source, uint32_t slot)
-      : rows_(rows), row_begin_(row_begin), row_end_(row_end), source_(&source), slot_(slot) {}
+  WeightLease(const std::byte* rows, int64_t row_begin, int64_t row_end, WeightSource& source,
+              LeasedSlots slots)
+      : rows_(rows), row_begin_(row_begin), row_end_(row_end), source_(&source), slots_(slots) {}
   WeightLease(WeightLease&& other) noexcept
       : rows_(other.rows_),
         row_begin_(other.row_begin_),
         row_end_(other.row_end_),
         laid_out_(other.laid_out_),
         source_(std::exchange(other.source_, nullptr)),
-        slot_(other.slot_) {}
+        slots_(other.slots_) {}
   WeightLease& operator=(WeightLease&&) = delete;
   ~WeightLease();
 
@@ -48,7 +55,7 @@ class WeightLease {
   int64_t row_end_;
   bool laid_out_ = false;
   WeightSource* source_ = nullptr;  // null where there is no slot to give back
-  uint32_t slot_ = 0;
+  LeasedSlots slots_;
 };
 
 struct SweepOptions {
@@ -97,7 +104,7 @@ class WeightSource {
 
  protected:
   friend class WeightLease;
-  virtual void release(uint32_t slot) = 0;
+  virtual void release(LeasedSlots slots) = 0;
 
   std::vector<std::vector<float>> constants_;
   std::vector<std::string> notes_;
@@ -105,7 +112,7 @@ class WeightSource {
 };
 
 inline WeightLease::~WeightLease() {
-  if (source_ != nullptr) source_->release(slot_);
+  if (source_ != nullptr) source_->release(slots_);
 }
 
 }  // namespace flexinfer

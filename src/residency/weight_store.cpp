@@ -97,6 +97,7 @@ void WeightStore::forget_streams() {
     slot = Slot{};
   streams_issued_ = 0;
   streams_acquired_ = 0;
+  runs_acquired_ = 0;
   streams_left_ = 0;
   cursor_sweep_ = sweep_number_;
 }
@@ -206,23 +207,41 @@ Result<WeightLease> WeightStore::acquire_streamed(size_t step, int64_t row_begin
   };
   if (streams_left_ > 0) FLEX_CHECK(wait_for(step, ready, awaited));
   const auto index = static_cast<uint32_t>(slots_.empty() ? 0 : streams_acquired_ % slots_.size());
-  if (streams_left_ == 0 || sequence_.reads[slots_[index].read].step != step ||
-      sequence_.reads[slots_[index].read].row_begin != row_begin) {
+  const SweepRead* read = streams_left_ == 0 ? nullptr : &sequence_.reads[slots_[index].read];
+  const RowRun* run = read == nullptr ? nullptr : &sequence_.runs_of(*read)[runs_acquired_];
+  if (run == nullptr || run->step != step || run->row_begin != row_begin) {
     return make_error(ErrorCode::kUsage, fmt::format("row {} of {} was asked for out of the sweep's order",
                                                      row_begin, weight.name));
   }
-  ++streams_acquired_;
-  --streams_left_;
-  slots_[index].leased = true;
-  const SweepRead& read = sequence_.reads[slots_[index].read];
-  const uint64_t offset = weight.extent.offset + static_cast<uint64_t>(row_begin) * weight.row_bytes;
-  const std::byte* rows = slot_memory_.data() + index * plan_.slot_size + (offset - read.read.offset);
-  return WeightLease(rows, read.row_begin, read.row_end, *this, index);
+  if (++runs_acquired_ == read->n_runs) {
+    runs_acquired_ = 0;
+    ++streams_acquired_;
+    --streams_left_;
+  }
+  const auto n_slots = static_cast<uint32_t>(slots_.size());
+  const uint32_t first = run->begins_before ? (index + n_slots - 1) % n_slots : index;
+  return WeightLease(streamed_rows(*read, *run, index), run->row_begin, run->row_end, *this,
+                     LeasedSlots{first, index});
 }
 
-void WeightStore::release(uint32_t slot) {
-  slots_[slot].leased = false;
-  slots_[slot].occupied = false;
+std::byte* WeightStore::slot(uint64_t index) const {
+  return slot_memory_.data() + plan_.wrap_bytes + index * plan_.slot_size;
+}
+
+// Where the rows begin: in the slot, or behind it in the one before, which is full.
+const std::byte* WeightStore::streamed_rows(const SweepRead& read, const RowRun& run, uint32_t index) const {
+  const WeightStep& step = schedule_.steps[run.step];
+  const uint64_t offset = step.extent.offset + static_cast<uint64_t>(run.row_begin) * step.row_bytes;
+  if (!run.begins_before) return slot(index) + (offset - read.read.offset);
+  const uint64_t n_before = read.read.offset - offset;
+  std::byte* rows = slot(index) - n_before;
+  if (index == 0) std::memcpy(rows, slot(slots_.size()) - n_before, n_before);
+  return rows;
+}
+
+void WeightStore::release(LeasedSlots slots) {
+  --slots_[slots.last].uses_left;
+  if (slots.first != slots.last) --slots_[slots.first].uses_left;
   if (lookahead_ == Lookahead::kSweep) issue_reads(schedule_.steps.size());
 }
 
@@ -313,9 +332,8 @@ bool WeightStore::issue_locked(size_t read) {
 
 bool WeightStore::issue_streamed(size_t read) {
   const uint64_t index = streams_issued_ % slots_.size();
-  if (slots_[index].occupied) return false;
-  start(slots_[index], read, slot_memory_.data() + index * plan_.slot_size,
-        /*untouched=*/streams_issued_ < slots_.size());
+  if (slots_[index].uses_left > 0) return false;
+  start(slots_[index], read, slot(index), /*untouched=*/streams_issued_ < slots_.size());
   ++streams_issued_;
   return true;
 }
@@ -323,7 +341,7 @@ bool WeightStore::issue_streamed(size_t read) {
 void WeightStore::start(Slot& slot, size_t read, std::byte* destination, bool untouched) {
   const SweepRead& wanted = sequence_.reads[read];
   slot.read = read;
-  slot.occupied = true;
+  slot.uses_left = wanted.n_uses;
   slot.request = ReadRequest{};
   slot.request.file = wanted.read.file;
   slot.request.offset = wanted.read.offset;

@@ -2,10 +2,12 @@
 // which the rest streams, sweep after sweep, without a pause between them.
 //
 // Reads are issued in the order in which compute will acquire them, so both kinds are first-in first-out:
-// read i of the streamed ones goes to slot i mod n_slots. A slot is read into again as soon as its lease
-// ends. An expert's reads are issued once it is chosen: nothing behind a block that has yet to choose is
-// streamed, so the order of the reads stays that of their use. The thread that computes also owns the reader:
-// a submission costs microseconds, and there is nothing to lock.
+// read i of the streamed ones goes to slot i mod n_slots. Slots lie one after the other, so that a row which
+// two reads bring lies in one piece; only the beginning of one that goes round the ring's end is copied, to
+// before the first slot. A slot is read into again as soon as the leases on it have ended. An expert's reads
+// are issued once it is chosen: nothing behind a block that has yet to choose is streamed, so the order of
+// the reads stays that of their use. The thread that computes also owns the reader: a submission costs
+// microseconds, and there is nothing to lock.
 #pragma once
 
 #include <cstdint>
@@ -55,15 +57,14 @@ class WeightStore final : public WeightSource {
   ReadStats stats() const override;
 
  protected:
-  void release(uint32_t slot) override;
+  void release(LeasedSlots slots) override;
 
  private:
   // A read that may be in flight, and what it is for.
   struct Slot {
     ReadRequest request;
-    size_t read = 0;  // index into the sequence
-    bool occupied = false;
-    bool leased = false;
+    size_t read = 0;         // index into the sequence
+    uint32_t uses_left = 0;  // leases on it that have yet to end; until then it holds what was read
   };
 
   WeightStore(const WeightSchedule& schedule, const ResidencyPlan& plan, std::unique_ptr<AsyncReader> reader,
@@ -75,6 +76,8 @@ class WeightStore final : public WeightSource {
   const LockedRows& locked_rows(size_t step) const;
   const WeightStep& matrix(size_t step) const;
   std::byte* arena_row(size_t step, int64_t row) const;
+  std::byte* slot(uint64_t index) const;
+  const std::byte* streamed_rows(const SweepRead& read, const RowRun& run, uint32_t slot) const;
   int64_t rows_filled(size_t step) const;
   int64_t panel_rows(size_t step) const;
   int64_t rows_ready(size_t step) const;
@@ -111,7 +114,8 @@ class WeightStore final : public WeightSource {
   std::vector<Slot> slots_;        // the ring of streamed reads
   std::vector<Slot> arena_reads_;  // the ring of reads into the arena
   uint64_t streams_issued_ = 0;    // over all sweeps; the next goes to slot streams_issued_ % n_slots
-  uint64_t streams_acquired_ = 0;  // the next to be leased
+  uint64_t streams_acquired_ = 0;  // all of whose rows were leased
+  uint32_t runs_acquired_ = 0;     // row runs of the next one that were
   uint32_t pieces_issued_ = 0;     // of the arena, once in a lifetime
   uint32_t pieces_arrived_ = 0;    // all before this one are there
   std::vector<int64_t> laid_out_;  // by step: its locked rows that are laid out, from the first on
@@ -120,7 +124,7 @@ class WeightStore final : public WeightSource {
   uint64_t sweep_number_ = 0;   // of the sweep that computes; 0 before the first
   uint64_t cursor_sweep_ = 1;   // the sweep of the next read to issue: this one or the next
   size_t cursor_ = 0;           // its index in the sequence
-  uint32_t streams_left_ = 0;   // streamed reads that this sweep is known to use and has yet to acquire
+  uint32_t streams_left_ = 0;   // streamed reads that this sweep is known to use and has yet to acquire whole
   int32_t blocks_decided_ = 0;  // expert blocks whose experts this sweep has chosen
   std::vector<bool> chosen_;    // by step: an expert's that this sweep has chosen
 

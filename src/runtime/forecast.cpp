@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "residency/read_sequence.h"
+
 namespace flexinfer {
 namespace {
 
@@ -47,9 +49,22 @@ double product_seconds(const WeightStep& step, int64_t rows, double bytes_per_se
                           multiply_adds(step) / compute.product(step.type).multiply_adds_per_second);
 }
 
+// The products of the rows that a streamed read brings, of one token.
+double streamed_seconds(const WeightSchedule& schedule, const ReadSequence& sequence, const SweepRead& read,
+                        const ComputeSpeed& compute) {
+  double total = 0;
+  for (const RowRun& run : sequence.runs_of(read)) {
+    const WeightStep& step = schedule.steps[run.step];
+    const double speed = compute.product(step.type).bytes_per_second;
+    total += product_seconds(step, run.row_end - run.row_begin, speed, compute);
+  }
+  return total;
+}
+
 // Locked rows are laid out for the kernels; what streams, and all of a mapped file, is as in the file.
 std::vector<Stretch> stretches_of(const WeightSchedule& schedule, const ResidencyPlan& plan, IoMode io,
                                   const ComputeSpeed& compute) {
+  const ReadSequence sequence = make_read_sequence(schedule, plan);
   std::vector<Stretch> stretches;
   for (size_t i = 0; i < schedule.steps.size(); ++i) {
     const WeightStep& step = schedule.steps[i];
@@ -61,10 +76,11 @@ std::vector<Stretch> stretches_of(const WeightSchedule& schedule, const Residenc
         io == IoMode::kMmap ? speed.bytes_per_second : speed.laid_out_bytes_per_second;
     if (const int64_t locked = plan.steps[i].rows; locked > 0)
       stretches.push_back({0, share * product_seconds(step, locked, locked_speed, compute)});
-    for (const StreamedSlice& slice : streamed_slices(step, plan.steps[i].rows, plan.slot_size)) {
-      stretches.push_back(
-          {share * static_cast<double>(slice.read.size),
-           share * product_seconds(step, slice.row_end - slice.row_begin, speed.bytes_per_second, compute)});
+    for (uint32_t r = sequence.first_read[i]; r < sequence.first_read[i + 1]; ++r) {
+      const SweepRead& read = sequence.reads[r];
+      if (read.locked) continue;
+      stretches.push_back({share * static_cast<double>(read.read.size),
+                           share * streamed_seconds(schedule, sequence, read, compute)});
     }
   }
   return stretches;

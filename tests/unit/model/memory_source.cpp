@@ -71,7 +71,7 @@ Result<WeightLease> MemorySource::acquire(size_t step, int64_t row_begin) {
   next_row_ = std::min(weight.rows, row_begin + rows_at_once_);
   ++n_leases_;
   const std::byte* rows = matrices_[step].data() + static_cast<uint64_t>(row_begin) * weight.row_bytes;
-  return WeightLease(rows, row_begin, next_row_, *this, 0);
+  return WeightLease(rows, row_begin, next_row_, *this, LeasedSlots{});
 }
 
 Status MemorySource::read_embedding_rows(std::span<const int32_t> rows, std::byte* out) {
@@ -84,7 +84,7 @@ Status MemorySource::read_embedding_rows(std::span<const int32_t> rows, std::byt
   return {};
 }
 
-void MemorySource::release(uint32_t) {
+void MemorySource::release(LeasedSlots) {
   --n_leases_;
 }
 

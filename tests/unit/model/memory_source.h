@@ -35,7 +35,7 @@ class MemorySource final : public WeightSource {
   ReadStats stats() const override { return {}; }
 
  protected:
-  void release(uint32_t slot) override;
+  void release(LeasedSlots slots) override;
 
  private:
   size_t next_step() const;

@@ -35,9 +35,15 @@ uint64_t row_cost(const WeightSchedule& schedule) {
   return align_up(largest_row(schedule), kPageBytes) + kPageBytes;
 }
 
-std::vector<StreamedSlice> slices(const WeightSchedule& schedule, const ResidencyPlan& plan, size_t step) {
-  if (plan.all_locked()) return {};
-  return streamed_slices(schedule.steps[step], plan.steps[step].rows, plan.slot_size);
+std::vector<StreamedRun> runs(const WeightSchedule& schedule, const ResidencyPlan& plan) {
+  return streamed_runs(schedule, plan.steps);
+}
+
+// Of a step's streamed rows.
+Extent streamed_extent(const WeightSchedule& schedule, const ResidencyPlan& plan, size_t step) {
+  const uint64_t locked = locked_bytes(schedule, plan, step);
+  const Extent& extent = schedule.steps[step].extent;
+  return {extent.file, extent.offset + locked, extent.size - locked};
 }
 
 struct LayerBytes {
@@ -78,43 +84,81 @@ RC_GTEST_PROP(Planner, LocksOrStreamsEveryRowExactlyOnce, ()) {
   const WeightSchedule schedule = make_schedule(draw_dense_or_mixture(kMostLayers, kMostHidden));
   const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
   RC_ASSERT(plan.steps.size() == schedule.steps.size());
+  const std::vector<StreamedRun> all = runs(schedule, plan);
+  auto run = all.begin();
   for (size_t i = 0; i < plan.steps.size(); ++i) {
-    int64_t next = plan.steps[i].rows;
-    RC_ASSERT(next >= 0 && next <= schedule.steps[i].rows);
-    for (const StreamedSlice& slice : slices(schedule, plan, i)) {
-      RC_ASSERT(slice.row_begin == next);
-      RC_ASSERT(slice.row_end > slice.row_begin);
-      next = slice.row_end;
+    RC_ASSERT(plan.steps[i].rows >= 0 && plan.steps[i].rows <= schedule.steps[i].rows);
+    const Extent rows = streamed_extent(schedule, plan, i);
+    if (rows.size == 0) continue;
+    if (run != all.end() && run->last_step < i) ++run;
+    RC_ASSERT(run != all.end());
+    RC_ASSERT(run->first_step <= i && i <= run->last_step);
+    RC_ASSERT(run->read.file == rows.file);
+    RC_ASSERT(run->read.offset <= rows.offset && rows.end() <= run->read.end());
+  }
+  RC_ASSERT(run == all.end() || run + 1 == all.end());
+}
+
+RC_GTEST_PROP(Planner, JoinsWhatFollowsInTheFileAndNoOtherPages, ()) {
+  const WeightSchedule schedule = make_schedule(draw_dense_or_mixture(kMostLayers, kMostHidden));
+  const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
+  for (const StreamedRun& run : runs(schedule, plan)) {
+    RC_ASSERT(run.read.offset ==
+              align_down(streamed_extent(schedule, plan, run.first_step).offset, kPageBytes));
+    uint64_t end = run.read.offset;  // of the rows so far
+    for (size_t i = run.first_step; i <= run.last_step; ++i) {
+      const Extent rows = streamed_extent(schedule, plan, i);
+      if (rows.size == 0) continue;
+      RC_ASSERT(rows.offset >= end);
+      RC_ASSERT(align_down(rows.offset, kPageBytes) <= align_up(end, kPageBytes));
+      end = rows.end();
     }
-    RC_ASSERT(next == schedule.steps[i].rows);
+    RC_ASSERT(run.read.offset + run.required == end);
+    RC_ASSERT(run.read.end() == align_up(end, kPageBytes));
   }
 }
 
-RC_GTEST_PROP(Planner, CutsSlicesThatFitTheirSlotsOnPageBorders, ()) {
+RC_GTEST_PROP(Planner, LeavesRunsApartThatOneSweepUsesAndAnotherDoesNot, ()) {
   const WeightSchedule schedule = make_schedule(draw_dense_or_mixture(kMostLayers, kMostHidden));
   const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
-  RC_ASSERT(plan.slot_size % kPageBytes == 0);
-  for (size_t i = 0; i < plan.steps.size(); ++i) {
-    const WeightStep& step = schedule.steps[i];
-    for (const StreamedSlice& slice : slices(schedule, plan, i)) {
-      const uint64_t begin = step.extent.offset + static_cast<uint64_t>(slice.row_begin) * step.row_bytes;
-      const uint64_t end = step.extent.offset + static_cast<uint64_t>(slice.row_end) * step.row_bytes;
-      RC_ASSERT(slice.read.file == step.extent.file);
-      RC_ASSERT(slice.read.size <= plan.slot_size);
-      RC_ASSERT(slice.read.offset == align_down(begin, kPageBytes));
-      RC_ASSERT(slice.read.end() == align_up(end, kPageBytes));
+  for (const StreamedRun& run : runs(schedule, plan)) {
+    for (size_t i = run.first_step; i <= run.last_step; ++i) {
+      if (streamed_extent(schedule, plan, i).size == 0) continue;
+      RC_ASSERT(!schedule.steps[i].is_expert() || run.first_step == run.last_step);
+      RC_ASSERT(i != schedule.head_step() || run.first_step == i);
     }
   }
+}
+
+// Matrices that lie one after the other are one run, however small they are.
+TEST(Planner, ReadsEverySmallMatrixByItself) {
+  const WeightSchedule schedule =
+      make_schedule({.n_layers = 1, .hidden = 256, .tied = true, .aligned = true});
+  const ResidencyPlan plan =
+      plan_residency(schedule, {minimum_weight_bytes(schedule), 0, LockPolicy::kNone}).value();
+  const std::vector<StreamedRun> all = runs(schedule, plan);
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].first_step, 0U);
+  EXPECT_EQ(all[0].last_step + 1, schedule.head_step());
+  EXPECT_EQ(all[1].first_step, schedule.head_step());
+}
+
+RC_GTEST_PROP(Planner, GivesEverySlotTheRoomOfARowAndItsBorders, ()) {
+  const WeightSchedule schedule = make_schedule(draw_dense_or_mixture(kMostLayers, kMostHidden));
+  const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
+  if (plan.all_locked()) return;
+  RC_ASSERT(plan.slot_size % kPageBytes == 0);
+  RC_ASSERT(plan.wrap_bytes % kPageBytes == 0);
+  RC_ASSERT(plan.wrap_bytes >= largest_row(schedule));
+  RC_ASSERT(plan.slot_size >= largest_row(schedule) + 2 * kPageBytes);
 }
 
 RC_GTEST_PROP(Planner, CountsTheBytesOfASweep, ()) {
   const WeightSchedule schedule = make_schedule(draw_shape(kMostLayers, kMostHidden));
   const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
   uint64_t total = 0;
-  for (size_t i = 0; i < plan.steps.size(); ++i) {
-    for (const StreamedSlice& slice : slices(schedule, plan, i))
-      total += slice.read.size;
-  }
+  for (const StreamedRun& run : runs(schedule, plan))
+    total += run.read.size;
   RC_ASSERT(total == plan.streamed_bytes_per_sweep);
   RC_ASSERT((total == 0) == plan.all_locked());
   RC_ASSERT(plan.all_locked() || plan.n_slots >= 4u);
@@ -326,10 +370,8 @@ RC_GTEST_PROP(Planner, StreamsNoMoreFromALargerBudget, ()) {
   const ResidencyPlan smaller = plan_residency(schedule, request).value();
   request.weight_bytes += draw<uint64_t>(0, full_weight_bytes(schedule) / 4);
   const ResidencyPlan larger = plan_residency(schedule, request).value();
-  uint64_t borders = row_cost(schedule) + smaller.slot_size;  // the pool is whole slots
-  for (size_t i = 0; i < larger.steps.size(); ++i) {
-    borders += 2 * kPageBytes * (1 + slices(schedule, larger, i).size());
-  }
+  const uint64_t borders = row_cost(schedule) + smaller.slot_size +  // the pool is whole slots
+                           2 * kPageBytes * (1 + runs(schedule, larger).size());
   RC_LOG() << smaller.streamed_bytes_per_sweep << " then " << larger.streamed_bytes_per_sweep << ", borders "
            << borders;
   RC_ASSERT(larger.streamed_bytes_per_sweep <= smaller.streamed_bytes_per_sweep + borders);
@@ -396,9 +438,8 @@ TEST(Planner, ExpectsOfTheExpertsTheShareThatATokenChooses) {
   const ResidencyPlan plan = plan_residency(schedule, request).value();
   double dense = 0;
   double experts = 0;
-  for (size_t i = 0; i < plan.steps.size(); ++i) {
-    for (const StreamedSlice& slice : slices(schedule, plan, i))
-      (schedule.steps[i].is_expert() ? experts : dense) += static_cast<double>(slice.read.size);
+  for (const StreamedRun& run : runs(schedule, plan)) {
+    (schedule.steps[run.first_step].is_expert() ? experts : dense) += static_cast<double>(run.read.size);
   }
   EXPECT_NEAR(static_cast<double>(plan.streamed_bytes_per_sweep), dense + experts / 4, 1);
 }

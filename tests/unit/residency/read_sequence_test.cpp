@@ -5,6 +5,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "unit/residency/schedule_maker.h"
 
@@ -41,7 +42,7 @@ RC_GTEST_PROP(ReadSequence, KeepsTheOrderOfUse, ()) {
     }
     if (i == 0) continue;
     const SweepRead& before = sequence.reads[i - 1];
-    RC_ASSERT(before.step < read.step || (before.step == read.step && before.row_end <= read.row_end));
+    RC_ASSERT(before.step <= read.step);
     RC_ASSERT(before.step < read.step || before.locked || !read.locked);
   }
   RC_ASSERT(n_locked == sequence.n_locked());
@@ -79,32 +80,84 @@ RC_GTEST_PROP(ReadSequence, CoversEveryLockedRunExactlyOnce, ()) {
   RC_ASSERT((arrived.back() > 0) == (!schedule.tied_embedding && plan.embedding.rows > 0));
 }
 
-RC_GTEST_PROP(ReadSequence, StreamsTheSlicesOfThePlan, ()) {
+RC_GTEST_PROP(ReadSequence, CutsRunsIntoSlotsFullOnPageBorders, ()) {
+  const WeightSchedule schedule = make_schedule(draw_dense_or_mixture(kMostLayers, kMostHidden));
+  const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
+  const ReadSequence sequence = make_read_sequence(schedule, plan);
+  auto read = sequence.reads.begin();
+  double bytes = 0;
+  for (const StreamedRun& run : streamed_runs(schedule, plan.steps)) {
+    for (uint64_t offset = run.read.offset; offset < run.read.end(); ++read) {
+      read = std::find_if(read, sequence.reads.end(), [](const SweepRead& other) { return !other.locked; });
+      RC_ASSERT(read != sequence.reads.end());
+      RC_ASSERT(read->read.file == run.read.file);
+      RC_ASSERT(read->read.offset == offset);
+      RC_ASSERT(read->read.size % kPageBytes == 0);
+      RC_ASSERT(read->read.size == std::min(plan.slot_size, run.read.end() - offset));
+      RC_ASSERT(read->required == std::min(read->read.size, run.read.offset + run.required - offset));
+      bytes += schedule.use_share(step_of(schedule, *read)) * static_cast<double>(read->read.size);
+      offset = read->read.end();
+    }
+  }
+  RC_ASSERT(std::all_of(read, sequence.reads.end(), [](const SweepRead& other) { return other.locked; }));
+  RC_ASSERT(static_cast<uint64_t>(std::llround(bytes)) == plan.streamed_bytes_per_sweep);
+}
+
+RC_GTEST_PROP(ReadSequence, CompletesEveryStreamedRowOnceInTheReadOfItsLastByte, ()) {
   const WeightSchedule schedule = make_schedule(draw_dense_or_mixture(kMostLayers, kMostHidden));
   const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
   const ReadSequence sequence = make_read_sequence(schedule, plan);
   std::vector<int64_t> next;
   for (const LockedRows& locked : plan.steps)
     next.push_back(locked.rows);
-  double bytes = 0;
+  const SweepRead* before = nullptr;
+  uint32_t step = 0;
+  for (const SweepRead& read : sequence.reads) {
+    if (read.locked) continue;
+    RC_ASSERT(read.n_runs > 0u);
+    RC_ASSERT(sequence.runs_of(read).front().step == read.step);
+    for (const RowRun& run : sequence.runs_of(read)) {
+      const WeightStep& weight = schedule.steps[run.step];
+      const uint64_t begin = weight.extent.offset + static_cast<uint64_t>(run.row_begin) * weight.row_bytes;
+      const uint64_t end = weight.extent.offset + static_cast<uint64_t>(run.row_end) * weight.row_bytes;
+      RC_ASSERT(run.step >= step);
+      RC_ASSERT(run.row_begin == next[run.step] && run.row_end > run.row_begin);
+      RC_ASSERT(run.begins_before == (begin < read.read.offset));
+      if (run.begins_before) {
+        RC_ASSERT(before != nullptr && before->read.end() == read.read.offset);
+        RC_ASSERT(before->read.size == plan.slot_size && begin >= before->read.offset);
+        RC_ASSERT(&run == &sequence.runs_of(read).front());
+      }
+      RC_ASSERT(end <= read.read.offset + read.required);
+      RC_ASSERT(begin + weight.row_bytes > read.read.offset);
+      step = run.step;
+      next[run.step] = run.row_end;
+    }
+    before = &read;
+  }
+  for (size_t i = 0; i < next.size(); ++i)
+    RC_ASSERT(next[i] == schedule.steps[i].rows);
+}
+
+RC_GTEST_PROP(ReadSequence, CountsTheUsesOfAReadAndTheReadsOfAStep, ()) {
+  const WeightSchedule schedule = make_schedule(draw_dense_or_mixture(kMostLayers, kMostHidden));
+  const ResidencyPlan plan = plan_residency(schedule, draw_request(schedule)).value();
+  const ReadSequence sequence = make_read_sequence(schedule, plan);
   std::vector<uint32_t> n_of(schedule.steps.size());
+  std::vector<uint32_t> uses;
+  uint32_t n_uses = 0;
   uint32_t n_before_head = 0;
   for (const SweepRead& read : sequence.reads) {
     if (read.locked) continue;
-    const WeightStep& step = step_of(schedule, read);
-    RC_ASSERT(read.row_begin == next[read.step]);
-    next[read.step] = read.row_end;
-    bytes += schedule.use_share(step) * static_cast<double>(read.read.size);
     ++n_of[read.step];
-    if (read.step < schedule.head_step() && !step.is_expert()) ++n_before_head;
-    RC_ASSERT(read.read.offset + read.required ==
-              step.extent.offset + static_cast<uint64_t>(read.row_end) * step.row_bytes);
+    if (read.step < schedule.head_step() && !step_of(schedule, read).is_expert()) ++n_before_head;
+    if (sequence.runs_of(read).front().begins_before) ++uses.back();
+    uses.push_back(read.n_runs);
+    n_uses += read.n_uses;
   }
-  for (size_t i = 0; i < next.size(); ++i) {
-    RC_ASSERT(next[i] == schedule.steps[i].rows);
+  RC_ASSERT(n_uses == std::accumulate(uses.begin(), uses.end(), 0u));
+  for (size_t i = 0; i < n_of.size(); ++i)
     RC_ASSERT(n_of[i] == sequence.n_streamed_of(i));
-  }
-  RC_ASSERT(static_cast<uint64_t>(std::llround(bytes)) == plan.streamed_bytes_per_sweep);
   RC_ASSERT(n_before_head == sequence.n_streamed_before_head);
 }
 

@@ -99,6 +99,12 @@ inline Status check_lease(const MadeWeights& weights, const HeldLease& held) {
                     "wrong bytes in " + step.name + " from row " + std::to_string(held.lease.row_begin()));
 }
 
+// So many leases can stay open behind the one in use: each ends in a slot of its own at most, and one of them
+// begins in another.
+inline size_t most_held(const ResidencyPlan& plan) {
+  return plan.n_slots > 0 ? plan.n_slots - 2 : 4;
+}
+
 // What the router of a made-up mixture chooses in a sweep: some of the experts of each block.
 using Choices = std::vector<std::vector<int32_t>>;
 

@@ -36,10 +36,25 @@ TEST(WeightRules, SlotsAreNotTakenInTurnAcrossSweeps) {
   auto reader = std::make_unique<PlaceRecorder>(memory_reader(weights, plan), places);
   const RecordedStore made = make_store(weights, plan, std::move(reader));
   for (const bool follows : {true, true, false})
-    ASSERT_TRUE(sweep(*made.store, weights, {true, follows}, plan.n_slots - 1));
+    ASSERT_TRUE(sweep(*made.store, weights, {true, follows}, most_held(plan)));
   ASSERT_NE(places.size() % plan.n_slots, 0U) << "the ring's end never falls into the middle of a sweep";
   for (size_t i = 0; i < places.size(); ++i)
     ASSERT_EQ(places[i], places[0] + i % plan.n_slots * plan.slot_size) << "read " << i;
+}
+
+TEST(WeightRules, RowThatGoesRoundTheRingsEndIsTorn) {
+  const MadeWeights weights({});
+  const ResidencyPlan plan =
+      make_plan(weights.schedule(), minimum_weight_bytes(weights.schedule()), 0, LockPolicy::kNone);
+  const ReadSequence sequence = make_read_sequence(weights.schedule(), plan);
+  size_t n_round = 0;
+  for (size_t i = 0; i < sequence.reads.size(); ++i) {
+    if (i % plan.n_slots == 0 && sequence.runs_of(sequence.reads[i]).front().begins_before) ++n_round;
+  }
+  ASSERT_GT(n_round, 10U);
+  const RecordedStore made = make_store(weights, plan, memory_reader(weights, plan));
+  const Status status = sweep(*made.store, weights, {}, most_held(plan));
+  EXPECT_TRUE(status) << status.error().message;
 }
 
 TEST(WeightRules, SlowDiskChangesOrderOrBytes) {
