@@ -18,7 +18,7 @@ struct Workload {
   int32_t vocab_size = 0;
   int64_t prompt_tokens = 32;
   int64_t decode_tokens = 16;  // after the first token, which comes with the prompt
-  bool warm_up = false;        // reads the model once before the prompt
+  bool warm_up = false;        // computes the prompt once before it counts
   bool limit_memory = false;   // to the budget, which is then given
 };
 

@@ -33,9 +33,10 @@ constexpr auto kExamples = R"(Examples:
   flexinfer run model.gguf --prompt-cache rules.kv -f rules-and-question.txt
   echo "The capital of France is" | flexinfer run model.gguf --json)";
 
-// Reads the model once, with one token that is forgotten: what stays in memory is there from then on.
-SessionStats warm_up(Session& session, Token token) {
-  unwrap(session.append({&token, 1}));
+// Computes the prompt once and forgets it: weights that stay are in memory from then on, and so are pages
+// that the prompt's own numbers take.
+SessionStats warm_up(Session& session, const std::vector<Token>& tokens) {
+  unwrap(session.append(tokens));
   session.clear();
   return session.stats();
 }
@@ -74,7 +75,7 @@ int run(const RunOptions& options) {
   Interrupt interrupt;
   OpenModel model(options.model, options.engine, options.output, interrupt);
   const std::vector<Token> tokens = prompt_tokens(options.prompt, text, model.engine().vocabulary());
-  const SessionStats warm = options.warm_up ? warm_up(model.session(), tokens.front()) : SessionStats{};
+  const SessionStats warm = options.warm_up ? warm_up(model.session(), tokens) : SessionStats{};
   PromptCache cache(options.prompt_cache);
   const int64_t n_reused = cache.restore(model.session(), tokens);
   const GenerateRequest request{.prompt = {tokens.begin() + n_reused, tokens.end()},
@@ -110,8 +111,7 @@ Command add_run(CLI::App& program) {
   app->add_flag("--ignore-eos", options->ignore_eos, "go on where the model would end")->group(kTextGroup);
   app->add_flag(
          "--warm-up", options->warm_up,
-         "read the model once before the prompt, so that the prompt is timed with what stays in memory "
-         "in place")
+         "compute the prompt once before it counts, so that it is timed with what stays in memory in place")
       ->group(kMovementGroup);
   add_prompt_cache(*app, options->prompt_cache);
   add_sampling_options(*app, options->sampling);
