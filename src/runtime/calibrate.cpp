@@ -18,8 +18,8 @@
 namespace flexinfer {
 namespace {
 
-constexpr double kDiskSeconds = 6.0;
-constexpr double kComputeSeconds = 3.5;
+constexpr double kDiskSeconds = 8.0;
+constexpr double kComputeSeconds = 3.0;
 constexpr double kDiskShare = kDiskSeconds / (kDiskSeconds + kComputeSeconds);  // where a model is given
 constexpr uint64_t kMostMemory = kGiB;
 constexpr uint64_t kMemoryShare = 4;  // of what is free, at most this part

@@ -17,9 +17,10 @@ struct DiskCalibration {
 };
 
 // Reads the files from their beginning on, round and round, as sweeps do: first with requests of several
-// sizes, then with several depths of the best size, then longer with the pair that was chosen: the smallest
-// size and depth within some hundredths of the best. Takes about `seconds`, on a slow disk at most twice
-// that. `memory_bytes` bounds the buffers. kUsage where the files are empty.
+// sizes, then with several depths of the best size. Of these the smallest that is within some hundredths of
+// the fastest is chosen, if it still is in longer windows beside the fastest. A window in which a request was
+// held up for a moment decides nothing where there are others. Takes about `seconds`, on a slow disk at most
+// twice that. `memory_bytes` bounds the buffers. kUsage where the files are empty.
 Result<DiskCalibration> calibrate_disk(std::span<const File> files, IoMode io, double seconds,
                                        uint64_t memory_bytes, const std::stop_token& stop);
 
