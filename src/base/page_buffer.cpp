@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -11,13 +12,18 @@
 
 namespace flexinfer {
 
+uint64_t system_page_bytes() {
+  return static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
 Result<PageBuffer> PageBuffer::allocate(uint64_t size_bytes) {
   PageBuffer buffer;
   if (size_bytes == 0) return buffer;
-  const std::optional<uint64_t> ceiling = checked_add(size_bytes, kPageBytes + kHugePageBytes);
+  const std::optional<uint64_t> ceiling = checked_add(size_bytes, system_page_bytes() + kHugePageBytes);
   if (!ceiling) return make_error(ErrorCode::kIo, fmt::format("cannot map {} bytes of memory", size_bytes));
   const uint64_t size = align_up(size_bytes, kPageBytes);
-  const uint64_t reserved = size + kHugePageBytes;
+  const uint64_t mapped = align_up(size, system_page_bytes());
+  const uint64_t reserved = mapped + kHugePageBytes;
   void* raw =
       ::mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (raw == MAP_FAILED) {
@@ -28,7 +34,7 @@ Result<PageBuffer> PageBuffer::allocate(uint64_t size_bytes) {
   auto* aligned = reinterpret_cast<std::byte*>(align_up(reinterpret_cast<uintptr_t>(begin), kHugePageBytes));
   if (aligned > begin) ::munmap(begin, static_cast<size_t>(aligned - begin));
   std::byte* end = begin + reserved;
-  if (aligned + size < end) ::munmap(aligned + size, static_cast<size_t>(end - (aligned + size)));
+  if (aligned + mapped < end) ::munmap(aligned + mapped, static_cast<size_t>(end - (aligned + mapped)));
   ::madvise(aligned, size, MADV_HUGEPAGE);  // a wish; without it the buffer is only slower
   buffer.data_ = aligned;
   buffer.size_ = size;

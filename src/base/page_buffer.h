@@ -9,7 +9,11 @@
 
 namespace flexinfer {
 
-// Owns one anonymous mapping of exactly `size()` bytes (rounded up to a page), starting on a 2 MiB border so
+// What mappings and the page cache are made of: 4 KiB, on ARM also 16 or 64. Direct reads know nothing of it:
+// their unit is kPageBytes.
+uint64_t system_page_bytes();
+
+// Owns one anonymous mapping of `size()` bytes, a multiple of kPageBytes, starting on a 2 MiB border so
 // that transparent huge pages apply: I/O into ordinary pages can cost two thirds of a fast disk's bandwidth.
 // The pages are zero and not resident before they are touched. Move-only; thread-compatible.
 class PageBuffer {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/page_buffer.h"
 
 namespace flexinfer {
 namespace {
@@ -122,8 +123,10 @@ Result<uint64_t> File::read_at_least(uint64_t offset, void* buffer, uint64_t len
 }
 
 void File::drop_cache(uint64_t offset, uint64_t size) const {
-  // Advice: where it is refused, the pages only stay longer.
-  ::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_DONTNEED);
+  // Of whole pages: one that is only touched would stay. Advice: where it is refused, they only stay longer.
+  const uint64_t begin = align_down(offset, system_page_bytes());
+  const uint64_t end = align_up(offset + size, system_page_bytes());
+  ::posix_fadvise(fd_, static_cast<off_t>(begin), static_cast<off_t>(end - begin), POSIX_FADV_DONTNEED);
 }
 
 uint64_t File::resume_at(uint64_t arrived) const {

@@ -1,6 +1,7 @@
 // What every AsyncReader over files must keep, run on each of them.
 #include "io/async_reader.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
@@ -128,7 +129,7 @@ TEST_P(FileReaders, LeaveNothingInThePageCacheOfABufferedFile) {
   reader_->submit(request);
   finish(*reader_);
   ASSERT_EQ(request.state, ReadState::kDone) << request.error.message;
-  std::vector<unsigned char> resident(kSize / kPageBytes);
+  std::vector<unsigned char> resident(kSize / system_page_bytes());
   void* map = ::mmap(nullptr, kSize, PROT_READ, MAP_SHARED, files_[0].descriptor(), 0);
   ASSERT_NE(map, MAP_FAILED);
   ASSERT_EQ(::mincore(map, kSize, resident.data()), 0);
@@ -198,7 +199,7 @@ TEST_P(FileReaders, NamePathOffsetAndReasonOfAFailedRead) {
   make(2);
   if (IsSkipped()) return;
   const PageBuffer buffer = PageBuffer::allocate(4 * kPageBytes).value();
-  ReadRequest bad = request_for(uint64_t{1} << 62, 2 * kPageBytes, nullptr);
+  ReadRequest bad = request_for(uint64_t{1} << 62, 2 * kPageBytes, buffer.data() + 2 * kPageBytes);
   bad.offset = uint64_t{3} << 62;
   ReadRequest good = request_for(kPageBytes, 2 * kPageBytes, buffer.data());
   reader_->submit(bad);
@@ -213,21 +214,30 @@ TEST_P(FileReaders, NamePathOffsetAndReasonOfAFailedRead) {
   EXPECT_EQ(std::memcmp(buffer.data(), contents.data() + kPageBytes, 2 * kPageBytes), 0);
 }
 
+// An emulator may check a whole buffer before it reads.
+bool makes_short_reads(const File& file, std::byte* buffer, uint64_t length) {
+  return ::pread(file.descriptor(), buffer, length, 0) > 0;
+}
+
 // The second page of the buffer cannot be written, so the kernel stops after the first: a short read.
 TEST_P(FileReaders, GoOnAfterAShortReadWhereItStopped) {
-  const auto contents = random_bytes(16 * kPageBytes, 9);
+  const uint64_t page = system_page_bytes();
+  const auto contents = random_bytes(16 * page, 9);
   const ScratchFile scratch(contents);
   files_.push_back(File::open_buffered(scratch.path()).value());
   make(2);
   if (IsSkipped()) return;
-  const PageBuffer buffer = PageBuffer::allocate(2 * kPageBytes).value();
-  ASSERT_EQ(::mprotect(buffer.data() + kPageBytes, kPageBytes, PROT_NONE), 0);
-  ReadRequest request = request_for(4 * kPageBytes, 2 * kPageBytes, buffer.data());
+  const PageBuffer buffer = PageBuffer::allocate(2 * page).value();
+  ASSERT_EQ(::mprotect(buffer.data() + page, page, PROT_NONE), 0);
+  if (!makes_short_reads(files_[0], buffer.data(), 2 * page))
+    GTEST_SKIP() << "reads come whole or not at all";
+  ReadRequest request = request_for(4 * page, 2 * page, buffer.data());
   reader_->submit(request);
   finish(*reader_);
   ASSERT_EQ(request.state, ReadState::kFailed);
-  EXPECT_TRUE(contains(request.error.message, "offset 20480: Bad address")) << request.error.message;
-  EXPECT_EQ(std::memcmp(buffer.data(), contents.data() + 4 * kPageBytes, kPageBytes), 0);
+  EXPECT_TRUE(contains(request.error.message, fmt::format("offset {}: Bad address", 5 * page)))
+      << request.error.message;
+  EXPECT_EQ(std::memcmp(buffer.data(), contents.data() + 4 * page, page), 0);
 }
 
 // More than one system call can bring. A hole makes the file quick to read, and the whole buffer is the same

@@ -32,7 +32,7 @@ void expect_error(const Error& error, ErrorCode code, std::initializer_list<std:
 
 // Pages of the file that are in the page cache.
 size_t cached_pages(const File& file) {
-  std::vector<unsigned char> resident(align_up(file.size(), kPageBytes) / kPageBytes);
+  std::vector<unsigned char> resident(align_up(file.size(), system_page_bytes()) / system_page_bytes());
   void* map = ::mmap(nullptr, file.size(), PROT_READ, MAP_SHARED, file.descriptor(), 0);
   EXPECT_NE(map, MAP_FAILED);
   EXPECT_EQ(::mincore(map, file.size(), resident.data()), 0);
@@ -179,6 +179,16 @@ TEST(File, DropsItsPagesFromTheCache) {
   ASSERT_TRUE(file.read_at(0, bytes.data(), bytes.size()));
   if (cached_pages(file) == 0) GTEST_SKIP() << "this filesystem does not show its page cache";
   file.drop_cache(0, 256 * kPageBytes);
+  EXPECT_EQ(cached_pages(file), 0U);
+}
+
+TEST(File, KeepsInTheCacheThePagesThatARangeOnlyTouches) {
+  const ScratchFile scratch(random_bytes(256 * kPageBytes, 12));
+  const File file = File::open_buffered(scratch.path()).value();
+  std::vector<std::byte> bytes(256 * kPageBytes);
+  ASSERT_TRUE(file.read_at(0, bytes.data(), bytes.size()));
+  if (cached_pages(file) == 0) GTEST_SKIP() << "this filesystem does not show its page cache";
+  file.drop_cache(1, 256 * kPageBytes - 2);
   EXPECT_EQ(cached_pages(file), 0U);
 }
 
