@@ -54,8 +54,10 @@ TEST_P(Family, LogitsDependOnWhatStreams) {
   const Arguments small = {"-c", "128", "--batch", "1"};
   for (const double share : {0.05, 0.5}) {
     const std::string budget = budget_between(model_, share, small);
-    EXPECT_GT(run_json(Arguments{"plan", model_, "--budget", budget} + small).at("streamed_bytes_per_sweep"),
-              0);
+    if (!kSanitized) {  // whose memory, which budgets make room for, is more than these models take
+      EXPECT_GT(
+          run_json(Arguments{"plan", model_, "--budget", budget} + small).at("streamed_bytes_per_sweep"), 0);
+    }
     EXPECT_TRUE(logits(budget, {"--batch", "1"}) == all_locked) << budget;
     EXPECT_TRUE(logits(budget, {"--batch", "1", "--io", "sync", "--lock", "none", "-t", "1"}) == all_locked)
         << budget;
