@@ -1,6 +1,5 @@
 // Attention of one layer over a long cache, all threads of the machine: time of a decoding step and of a
-// prompt chunk beside the bytes of keys and values that they read. And what a region of the thread pool
-// costs.
+// prompt chunk beside the bytes of keys and values that they read.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
@@ -113,12 +112,6 @@ void read_memory(benchmark::State& state) {
                                               benchmark::Counter::kIsIterationInvariantRate);
 }
 
-void empty_region(benchmark::State& state) {
-  ThreadPool pool(available_cores());
-  for ([[maybe_unused]] auto _ : state)
-    pool.run([](int worker, int) { benchmark::DoNotOptimize(worker); });
-}
-
 void register_attention(const KernelTable& table, const char* cache_name, CacheType type) {
   for (const int64_t n_tokens : {1, 4, 64}) {
     benchmark::RegisterBenchmark(
@@ -135,7 +128,6 @@ void register_attention(const KernelTable& table, const char* cache_name, CacheT
 }
 
 void register_benchmarks() {
-  benchmark::RegisterBenchmark("pool/region", empty_region)->UseRealTime();
   benchmark::RegisterBenchmark("memory/read", read_memory)->UseRealTime()->Unit(benchmark::kMillisecond);
   for (const char* name : {"generic", "avx2", "avx512", "neon"}) {
     const KernelTable* table = find_kernels(name);
