@@ -36,25 +36,11 @@ uint64_t hash(std::string_view text) {
 
 // A block of random bits as `out` made into one of weights: its scales are replaced, its quants stay as they
 // are.
-void shape(BlockQ4_0& block, const Pattern& pattern) {
-  block.d = pattern.scales[block.d % 16];
-}
-void shape(BlockQ5_0& block, const Pattern& pattern) {
-  block.d = pattern.scales[block.d % 16];
-}
-void shape(BlockQ3_K& block, const Pattern& pattern) {
-  block.d = pattern.scales[block.d % 16];
-}
-void shape(BlockQ6_K& block, const Pattern& pattern) {
+template <class Block>
+void shape(Block& block, const Pattern& pattern) {
   block.d = pattern.scales[block.d % 16];
 }
 
-void shape(BlockIQ4_NL& block, const Pattern& pattern) {
-  block.d = pattern.scales[block.d % 16];
-}
-void shape(BlockIQ4_XS& block, const Pattern& pattern) {
-  block.d = pattern.scales[block.d % 16];
-}
 void shape(BlockMXFP4& block, const Pattern& pattern) {
   block.e = pattern.exponents[block.e % 16];
 }
