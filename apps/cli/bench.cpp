@@ -266,7 +266,8 @@ Command add_bench(CLI::App& program) {
   add("--repeat", options->repeat, 1000, "measurements of each kind, taken in turn; the medians are shown");
   app->add_flag(
       "--warm-up", options->warm_up,
-      "compute the prompt once before it counts, so that it is timed with what stays in memory in place");
+      "compute the prompt once before it counts, so that it is timed with what stays in memory in place; the "
+      "time to the first token holds both");
   add_memory_options(*app, options->engine);
   add_parsed(*app, "--budgets", options->budgets,
              "several budgets: sizes or percentages of the model's weights, or a range of ten (10%..100%)",

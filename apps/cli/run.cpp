@@ -109,9 +109,9 @@ Command add_run(CLI::App& program) {
                       "tokens to generate; -1: until the model ends or the context is full")
       ->group(kTextGroup);
   app->add_flag("--ignore-eos", options->ignore_eos, "go on where the model would end")->group(kTextGroup);
-  app->add_flag(
-         "--warm-up", options->warm_up,
-         "compute the prompt once before it counts, so that it is timed with what stays in memory in place")
+  app->add_flag("--warm-up", options->warm_up,
+                "compute the prompt once before it counts, so that it is timed with what stays in memory in "
+                "place; the time to the first token holds both")
       ->group(kMovementGroup);
   add_prompt_cache(*app, options->prompt_cache);
   add_sampling_options(*app, options->sampling);

@@ -17,7 +17,8 @@ constexpr int kSpins = 4000;
 // Longer than a step of any matrix, shorter than the kernel lets a neighbour run at a time.
 constexpr std::chrono::milliseconds kHeldUp{1};
 
-// For how long workers do not spin once one has held up a region: some tokens.
+// Regions, those of some tokens. One that is held up so soon after another shows a neighbour, not a chance:
+// then workers do not spin in as many to come.
 constexpr int kCalmRegions = 1000;
 
 // Below the generation in the gate: a bit, then the number of workers that have entered.

@@ -23,9 +23,10 @@ Range static_range(int64_t n, int index, int count, int64_t grain = 1);
 // workers.
 //
 // A busy neighbour on one core costs its share and no more. A loop does not wait for workers that have not
-// begun when nothing is left to begin; and when one was pushed off its core within a step, so that all had to
-// wait, workers sleep between regions for a while. A worker that does not spin stays within its share of the
-// core, and the kernel takes the core from it where it sleeps rather than within a step.
+// begun when nothing is left to begin; and when workers were pushed off their core within a step twice in a
+// while, so that all had to wait, they sleep between regions for a while. A worker that does not spin stays
+// within its share of the core, and the kernel takes the core from it where it sleeps rather than within a
+// step.
 class ThreadPool {
  public:
   explicit ThreadPool(int n_threads);  // at least 1; 1 starts no thread
@@ -63,7 +64,7 @@ class ThreadPool {
   std::atomic<int> n_left_{0};     // workers that have finished the region
   std::atomic<bool> stopping_{false};
   std::atomic<int> worker_spins_;
-  int n_calm_regions_ = 0;     // regions to come in which workers do not spin
+  int n_calm_regions_ = 0;     // regions to come until one that was held up is forgotten
   std::vector<Share> shares_;  // of the loop that runs; one a worker
   std::vector<std::thread> threads_;
 };

@@ -17,11 +17,10 @@ using Sample = Calibration::DiskSample;
 
 constexpr std::array<uint64_t, 3> kRequestSizes = {256 * kKiB, kMiB, 4 * kMiB};
 constexpr std::array<uint32_t, 4> kDepths = {4, 8, 16, 32};
-constexpr uint32_t kProbeDepth = 16;  // while sizes are compared
-constexpr int kRounds = 3;            // of each comparison, interleaved: disks are noisy
-constexpr double kWithin = 0.08;      // of the fastest counts as fast
-constexpr double kWindowShare =
-    0.025;  // of the time, for a window; those of the final ones are twice as long
+constexpr uint32_t kProbeDepth = 16;    // while sizes are compared
+constexpr int kRounds = 3;              // of each comparison, interleaved: disks are noisy
+constexpr double kWithin = 0.08;        // of the fastest counts as fast
+constexpr double kWindowShare = 0.025;  // of the time, for a window; the last ones are twice as long
 // A request that took so much longer than the others was held up. A limit on the bandwidth lets reads through
 // a tenth of a second apart: that is no disturbance.
 constexpr double kPauseSeconds = 0.12;
@@ -260,12 +259,12 @@ Result<DiskCalibration> calibrate_disk(std::span<const File> files, IoMode io, d
   const Sample& cheapest = cheapest_fast(by_depth.sure);
   std::vector<Sample> finalists = {cheapest};
   if (&fastest(by_depth.sure) != &cheapest) finalists.push_back(fastest(by_depth.sure));
-  FLEX_TRY(const Comparison final, compare(probe, std::move(finalists), 2 * window_seconds));
-  const Sample& chosen = cheapest_fast(final.sure);
+  FLEX_TRY(const Comparison longer, compare(probe, std::move(finalists), 2 * window_seconds));
+  const Sample& chosen = cheapest_fast(longer.sure);
 
   DiskCalibration result;
   result.speed = {chosen.bytes_per_second, chosen.request_bytes, chosen.depth, SpeedSource::kCalibrated};
-  for (const Comparison* comparison : {&by_size, &by_depth, &final}) {
+  for (const Comparison* comparison : {&by_size, &by_depth, &longer}) {
     result.samples.insert(result.samples.end(), comparison->samples.begin(), comparison->samples.end());
   }
   return result;

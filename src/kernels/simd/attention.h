@@ -11,8 +11,7 @@ namespace flexinfer::simd {
 
 inline constexpr int kPositionTile = 4;  // positions whose keys are multiplied together
 inline constexpr int kColumnTile = 4;    // vectors of sums in registers: independent, to cover the latency
-inline constexpr size_t kCacheAhead =
-    4096;  // how far ahead rows of a cache are asked for; values follow keys
+inline constexpr size_t kCacheAhead = 4096;  // bytes ahead that rows of a cache are asked for
 
 template <class Isa>
 void cache_store_f32(const float* in, std::byte* out, int64_t head_dim) {

@@ -49,8 +49,7 @@ inline constexpr int kGroup = kActivationBlock;  // columns that share an activa
 inline constexpr int kGroupWords = kGroup / 4;
 inline constexpr int kChunkGroups = 16;      // groups unpacked before they are multiplied: two super-blocks
 inline constexpr size_t kBytesAhead = 2048;  // how far ahead of a product its weights are asked for
-inline constexpr int64_t kTokenBatch =
-    132;  // tokens that share an unpacking, whole tiles: their sums stay in the cache
+inline constexpr int64_t kTokenBatch = 132;  // whole tiles that share an unpacking: sums stay in the cache
 
 // All lanes alike. Nothing else leaves every number as it is, zeros of either sign among them.
 template <class Vector>
