@@ -23,8 +23,9 @@ uint64_t locked_bytes(const WeightSchedule& schedule, const ResidencyPlan& plan,
   return static_cast<uint64_t>(plan.steps[step].rows) * schedule.steps[step].row_bytes;
 }
 
-uint64_t largest_row(const WeightSchedule& schedule) {
-  uint64_t largest = schedule.embedding.row_bytes;
+// Of the rows that a slot may have to hold: those of the embedding are looked up one at a time.
+uint64_t largest_streamed_row(const WeightSchedule& schedule) {
+  uint64_t largest = 0;
   for (const WeightStep& step : schedule.steps)
     largest = std::max(largest, step.row_bytes);
   return largest;
@@ -32,7 +33,8 @@ uint64_t largest_row(const WeightSchedule& schedule) {
 
 // What one more row can cost.
 uint64_t row_cost(const WeightSchedule& schedule) {
-  return align_up(largest_row(schedule), kPageBytes) + kPageBytes;
+  const uint64_t largest = std::max(schedule.embedding.row_bytes, largest_streamed_row(schedule));
+  return align_up(largest, kPageBytes) + kPageBytes;
 }
 
 std::vector<StreamedRun> runs(const WeightSchedule& schedule, const ResidencyPlan& plan) {
@@ -149,8 +151,8 @@ RC_GTEST_PROP(Planner, GivesEverySlotTheRoomOfARowAndItsBorders, ()) {
   if (plan.all_locked()) return;
   RC_ASSERT(plan.slot_size % kPageBytes == 0);
   RC_ASSERT(plan.wrap_bytes % kPageBytes == 0);
-  RC_ASSERT(plan.wrap_bytes >= largest_row(schedule));
-  RC_ASSERT(plan.slot_size >= largest_row(schedule) + 2 * kPageBytes);
+  RC_ASSERT(plan.wrap_bytes >= largest_streamed_row(schedule));
+  RC_ASSERT(plan.slot_size >= largest_streamed_row(schedule) + 2 * kPageBytes);
 }
 
 RC_GTEST_PROP(Planner, CountsTheBytesOfASweep, ()) {
