@@ -9,6 +9,7 @@ namespace flexinfer::avx512 {
 
 struct QuantIsa : simd::Lanes<16> {
   static constexpr int kTileVectors = 2;
+  static constexpr int kDotWords = 1;
   static constexpr int kTokenTile = 6;     // with their sums of two vectors, all that the registers hold
   static constexpr int kSignedBias = 128;  // vpdpbusd takes unsigned weights
 
@@ -97,19 +98,10 @@ struct QuantIsa : simd::Lanes<16> {
         _mm512_shuffle_epi8(_mm512_broadcast_i32x4(bytes), reinterpret_cast<__m512i>(indices)));
   }
 
-  // Where registers allow it, two chains of sums for each vector and token: their additions overlap.
   template <simd::Encoding, int n_words, int n_vectors, int n_tokens>
   [[gnu::always_inline]] static void dot(const Word* const (&weights)[n_vectors],
                                          const std::byte* const (&values)[n_tokens],
                                          Int (&sums)[n_vectors][n_tokens]) {
-    constexpr int kChains = n_vectors * n_tokens <= 4 ? 2 : 1;
-    Int chains[kChains][n_vectors][n_tokens] = {};
-#pragma GCC unroll 8
-    for (int t = 0; t < n_tokens; t++) {
-#pragma GCC unroll 8
-      for (int v = 0; v < n_vectors; v++)
-        chains[0][v][t] = sums[v][t];
-    }
 #pragma GCC unroll 8
     for (int i = 0; i < n_words; i++) {
 #pragma GCC unroll 8
@@ -117,17 +109,10 @@ struct QuantIsa : simd::Lanes<16> {
         const __m512i four = _mm512_set1_epi32(simd::load<int32_t>(values[t] + 4 * i));
 #pragma GCC unroll 8
         for (int v = 0; v < n_vectors; v++) {
-          Int& sum = chains[i % kChains][v][t];
+          Int& sum = sums[v][t];
           sum = reinterpret_cast<Int>(_mm512_dpbusd_epi32(reinterpret_cast<__m512i>(sum),
                                                           reinterpret_cast<__m512i>(weights[v][i]), four));
         }
-      }
-    }
-#pragma GCC unroll 8
-    for (int t = 0; t < n_tokens; t++) {
-#pragma GCC unroll 8
-      for (int v = 0; v < n_vectors; v++) {
-        sums[v][t] = kChains == 2 ? chains[0][v][t] + chains[kChains - 1][v][t] : chains[0][v][t];
       }
     }
   }

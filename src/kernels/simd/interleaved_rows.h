@@ -25,10 +25,12 @@ class InterleavedRows {
   // Asks memory for the bytes from `begin` to `end` of each of the vector's rows in a block, `distance` bytes
   // of each row further on. The vectors of a panel share out its bytes.
   [[gnu::always_inline]] void ask_ahead(size_t distance, size_t block_bytes, size_t begin, size_t end) const {
-    constexpr size_t kLine = 64;
     const size_t first = begin * Isa::kRows / kLine * kLine;
     ask_for(block_ + distance * kRows + block_bytes * row_ + first, end * Isa::kRows / kLine * kLine - first);
   }
+
+  // Asks memory for the line at byte `offset` of the panel, from the block that comes next.
+  [[gnu::always_inline]] void ask_for_line(size_t offset) const { ask_for(block_ + offset, kLine); }
 
   [[gnu::always_inline]] void load_columns(size_t offset, typename Isa::Word* columns) const {
 #pragma GCC unroll 4

@@ -19,6 +19,7 @@
 // An instruction set is a struct Isa, derived from Lanes<number of rows>, with
 //   kTileVectors     vectors of rows multiplied at once (1 unless it says otherwise)
 //   kTokenTile       tokens multiplied at once
+//   kDotWords        words that `dot` takes at once, at most (8 unless it says otherwise)
 //   kSignedBias      what is added to a signed weight to give the byte that `dot` takes
 //   half_to_float    Halves to Float
 //   multiply_add     a * b + c, rounded once
@@ -48,7 +49,6 @@ namespace flexinfer::simd {
 inline constexpr int kGroup = kActivationBlock;  // columns that share an activation scale
 inline constexpr int kGroupWords = kGroup / 4;
 inline constexpr int kChunkGroups = 16;      // groups unpacked before they are multiplied: two super-blocks
-inline constexpr size_t kBytesAhead = 2048;  // how far ahead of a product its weights are asked for
 inline constexpr int64_t kTokenBatch = 132;  // whole tiles that share an unpacking: sums stay in the cache
 
 // All lanes alike. Nothing else leaves every number as it is, zeros of either sign among them.
@@ -180,12 +180,42 @@ template <class Format>
   return Format::Isa::multiply_add(reinterpret_cast<Float>(sums), group.scales[h], group.biases[h]);
 }
 
+// What multiplying a group does beside, before each of its words: nothing here.
+struct NothingBeside {
+  [[gnu::always_inline]] void operator()(int) const {}
+};
+
+// sums += the products of all words of part h. `words` are those of the parts.
+template <class Format, int n_vectors, int n_tokens, class Beside>
+[[gnu::always_inline]] inline void add_products(const typename Format::Isa::Word* (&words)[n_vectors],
+                                                const std::byte* (&values)[n_tokens], int h,
+                                                typename Format::Isa::Int (&sums)[n_vectors][n_tokens],
+                                                const Beside& beside) {
+  using Isa = typename Format::Isa;
+  constexpr int kWords = kGroupWords / Format::kScales;
+  constexpr int kAtOnce = std::min(kWords, Isa::kDotWords);
+#pragma GCC unroll 8
+  for (int i = 0; i < kWords; i += kAtOnce) {
+#pragma GCC unroll 8
+    for (int word = i; word < i + kAtOnce; word++)
+      beside(h * kWords + word);
+    Isa::template dot<Format::kEncoding, kAtOnce>(words, values, sums);
+#pragma GCC unroll 8
+    for (auto& word : words)
+      word += kAtOnce;
+#pragma GCC unroll 8
+    for (auto& value : values)
+      value += 4 * kAtOnce;
+  }
+}
+
 // totals = part h of the groups . the same columns of the tile, without the activations' scales. The groups,
 // one a vector of rows, are group g of their chunk.
-template <class Format, int n_vectors, int n_tokens>
+template <class Format, int n_vectors, int n_tokens, class Beside>
 [[gnu::always_inline]] inline void multiply_part(const PanelGroup<Format>* const (&groups)[n_vectors],
                                                  const TokenTile<Format, n_tokens>& tile, int g, int h,
-                                                 typename Format::Isa::Float (&totals)[n_vectors][n_tokens]) {
+                                                 typename Format::Isa::Float (&totals)[n_vectors][n_tokens],
+                                                 const Beside& beside) {
   using Isa = typename Format::Isa;
   using Float = typename Isa::Float;
   constexpr Encoding kEncoding = Format::kEncoding;
@@ -207,7 +237,7 @@ template <class Format, int n_vectors, int n_tokens>
         dots[v][t] = typename Isa::Int{} + tile.sums[t][part];
     }
   }
-  Isa::template dot<kEncoding, kWords>(weights, values, dots);
+  add_products<Format>(weights, values, h, dots, beside);
 #pragma GCC unroll 8
   for (int t = 0; t < n_tokens; t++) {
 #pragma GCC unroll 8
@@ -221,14 +251,15 @@ template <class Format, int n_vectors, int n_tokens>
 }
 
 // sums += the groups . the same columns of the tile
-template <class Format, int n_vectors, int n_tokens>
+template <class Format, int n_vectors, int n_tokens, class Beside = NothingBeside>
 [[gnu::always_inline]] inline void multiply_group(const PanelGroup<Format>* const (&groups)[n_vectors],
                                                   const TokenTile<Format, n_tokens>& tile, int g,
-                                                  typename Format::Isa::Float (&sums)[n_vectors][n_tokens]) {
+                                                  typename Format::Isa::Float (&sums)[n_vectors][n_tokens],
+                                                  const Beside& beside = {}) {
   typename Format::Isa::Float totals[n_vectors][n_tokens];
 #pragma GCC unroll 2
   for (int h = 0; h < Format::kScales; h++)
-    multiply_part(groups, tile, g, h, totals);
+    multiply_part(groups, tile, g, h, totals, beside);
 #pragma GCC unroll 8
   for (int t = 0; t < n_tokens; t++) {
     const auto scale = load<float>(tile.scales[t] + static_cast<size_t>(g) * sizeof(float));
@@ -367,6 +398,24 @@ void multiply_panel(const MatmulArgs& args, int64_t first_row, int64_t first_tok
   }
 }
 
+// How far ahead of a product its weights are asked for: more than is on its way from memory to a core at a
+// time. Where a block has several groups, what they share is read before its turn, and wants to be there.
+template <class Format>
+inline constexpr size_t kBytesAhead = Format::kGroups == 1 ? 3072 : 6144;
+
+// Asks memory for lines of what comes kBytesAhead of group g of the block. The words of a group together ask
+// for as much as it has, each for its share and in order: requests that come at once stand in the way of
+// loads.
+template <class Format, class Rows>
+[[gnu::always_inline]] inline void ask_beside_word(const Rows& rows, int g, int word) {
+  constexpr size_t kGroupBytes = kPanelRows<typename Format::Isa> * Format::kBlockBytes / Format::kGroups;
+  constexpr int kLines = (kGroupBytes + kLine - 1) / kLine;
+  const size_t begin = kBytesAhead<Format> + static_cast<size_t>(g) * kGroupBytes;
+#pragma GCC unroll 8
+  for (int line = kLines * word / kGroupWords; line < kLines * (word + 1) / kGroupWords; line++)
+    rows.ask_for_line(begin + static_cast<size_t>(line) * kLine);
+}
+
 // sums[v][t] += the blocks that come next in the rows . token t. Each step of a block is multiplied as it is
 // unpacked.
 template <class Format, class Rows, int n_vectors, int n_tokens>
@@ -374,8 +423,6 @@ template <class Format, class Rows, int n_vectors, int n_tokens>
                                                   const TokenTile<Format, n_tokens>& tile, int g,
                                                   typename Format::Isa::Float (&sums)[n_vectors][n_tokens]) {
   constexpr int kStep = Format::kStepGroups;
-  constexpr size_t kPanelBytes = kPanelRows<typename Format::Isa> * Format::kBlockBytes;
-  constexpr size_t kBlocksAhead = (kBytesAhead + kPanelBytes - 1) / kPanelBytes;
   typename Format::Header headers[n_vectors];
 #pragma GCC unroll 8
   for (size_t v = 0; v < n_vectors; v++)
@@ -384,17 +431,19 @@ template <class Format, class Rows, int n_vectors, int n_tokens>
   for (int step = 0; step < Format::kGroups / kStep; step++) {
     PanelGroup<Format> groups[n_vectors][kStep];
 #pragma GCC unroll 8
-    for (size_t v = 0; v < n_vectors; v++) {
-      ask_ahead<Format>(rows[v], kBlocksAhead, step * kStep);
+    for (size_t v = 0; v < n_vectors; v++)
       unpack_step<Format>(rows[v], headers[v], step, groups[v]);
-    }
 #pragma GCC unroll 8
     for (int i = 0; i < kStep; i++) {
       const PanelGroup<Format>* group_of[n_vectors];
 #pragma GCC unroll 8
       for (size_t v = 0; v < n_vectors; v++)
         group_of[v] = &groups[v][i];
-      multiply_group<Format, n_vectors, n_tokens>(group_of, tile, g + step * kStep + i, sums);
+      const int in_block = step * kStep + i;
+      const auto ask = [&](int word) __attribute__((always_inline)) {
+        ask_beside_word<Format>(rows[0], in_block, word);
+      };
+      multiply_group<Format, n_vectors, n_tokens>(group_of, tile, g + in_block, sums, ask);
     }
   }
 #pragma GCC unroll 8

@@ -21,6 +21,7 @@ template <int n_rows>
 struct Lanes {
   static constexpr int kRows = n_rows;
   static constexpr int kTileVectors = 1;
+  static constexpr int kDotWords = 8;
   using Word = typename VectorOf<uint32_t, n_rows>::Type;
   using Int = typename VectorOf<int32_t, n_rows>::Type;
   using Float = typename VectorOf<float, n_rows>::Type;
@@ -89,8 +90,9 @@ class PanelRows {
     next_ += n_bytes * Isa::kRows;
   }
 
-  [[gnu::always_inline]] void ask_ahead(size_t, size_t, size_t, size_t) const {
-  }  // whatever is read asks for it
+  // Whatever is read asks for what comes.
+  [[gnu::always_inline]] void ask_ahead(size_t, size_t, size_t, size_t) const {}
+  [[gnu::always_inline]] void ask_for_line(size_t) const {}
 
   // 16 bytes at `offset` of each row as four columns: column i holds the bytes from 4 * i on.
   [[gnu::always_inline]] void load_columns(size_t offset, typename Isa::Word* columns) const {
