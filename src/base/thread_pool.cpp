@@ -17,16 +17,18 @@ constexpr int kSpins = 4000;
 // Longer than a step of any matrix, shorter than the kernel lets a neighbour run at a time.
 constexpr std::chrono::milliseconds kHeldUp{1};
 
-// Regions, those of some tokens. One that is held up so soon after another shows a neighbour, not a chance:
-// then workers do not spin in as many to come.
-constexpr int kCalmRegions = 1000;
+// In regions: one that is held up so soon after another shows a neighbour, not a chance, of which a virtual
+// machine has some in a second. Then workers do not spin for a while; those who sleep come late to a region.
+constexpr int kSuspiciousRegions = 30;
+constexpr int kCalmRegions = 300;
 
 // Below the generation in the gate: a bit, then the number of workers that have entered.
 constexpr int kGenerationShift = 32;
 constexpr uint64_t kClosed = uint64_t{1} << 31;
 
-// A worker takes its share in so many steps: what is left of it others can help with.
-constexpr int64_t kStepsOfAShare = 8;
+// A worker takes such a part of what is left of a share at a time: others can help with the rest, and all end
+// a region within a grain.
+constexpr int64_t kPartsOfTheRest = 8;
 
 void cpu_relax() {
 #if defined(__x86_64__)
@@ -86,6 +88,7 @@ void ThreadPool::run(FunctionRef<void(int, int)> fn) {
 void ThreadPool::begin_region(const FunctionRef<void(int, int)>& fn) {
   task_ = &fn;
   n_left_.store(0, std::memory_order_relaxed);
+  if (n_suspicious_regions_ > 0) --n_suspicious_regions_;
   if (n_calm_regions_ > 0 && --n_calm_regions_ == 0) worker_spins_.store(kSpins, std::memory_order_relaxed);
   const uint32_t generation = generation_.load(std::memory_order_relaxed) + 1;
   gate_.store(uint64_t{generation} << kGenerationShift, std::memory_order_release);
@@ -104,8 +107,11 @@ void ThreadPool::wait_for_workers(int n) {
   for (; left < n; left = n_left_.load(std::memory_order_acquire))
     n_left_.wait(left, std::memory_order_acquire);
   if (std::chrono::steady_clock::now() - start < kHeldUp) return;
-  if (n_calm_regions_ > 0) worker_spins_.store(0, std::memory_order_relaxed);
-  n_calm_regions_ = kCalmRegions;
+  if (n_suspicious_regions_ > 0) {
+    worker_spins_.store(0, std::memory_order_relaxed);
+    n_calm_regions_ = kCalmRegions;
+  }
+  n_suspicious_regions_ = kSuspiciousRegions;
 }
 
 void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int, int64_t, int64_t)> fn) {
@@ -118,14 +124,14 @@ void ThreadPool::parallel_for(int64_t n, int64_t grain, FunctionRef<void(int, in
     Share& share = shares_[static_cast<size_t>(worker)];
     share.next.store(range.begin, std::memory_order_relaxed);
     share.end = range.end;
-    share.step = (range.end - range.begin + kStepsOfAShare * grain - 1) / (kStepsOfAShare * grain) * grain;
   }
   const auto work = [&](int worker, int n_workers) {
     for (int i = 0; i < n_workers; ++i) {
       Share& share = shares_[static_cast<size_t>((worker + i) % n_workers)];
-      while (share.next.load(std::memory_order_relaxed) < share.end) {
-        const int64_t begin = share.next.fetch_add(share.step, std::memory_order_relaxed);
-        if (begin < share.end) fn(worker, begin, std::min(begin + share.step, share.end));
+      for (int64_t left; (left = share.end - share.next.load(std::memory_order_relaxed)) > 0;) {
+        const int64_t step = (left + kPartsOfTheRest * grain - 1) / (kPartsOfTheRest * grain) * grain;
+        const int64_t begin = share.next.fetch_add(step, std::memory_order_relaxed);
+        if (begin < share.end) fn(worker, begin, std::min(begin + step, share.end));
       }
     }
   };

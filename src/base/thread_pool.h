@@ -40,16 +40,15 @@ class ThreadPool {
   void run(FunctionRef<void(int worker, int n_workers)> fn);
 
   // Calls fn(worker, begin, end) for parts of [0, n) that cover it once; borders fall on multiples of
-  // `grain`. Each worker goes through its static_range in steps and then helps others with the rest of
-  // theirs: a worker whose core is taken by another process does not hold up the region for its whole share.
-  // n <= grain is done by the caller alone.
+  // `grain`. Each worker goes through its static_range in ever smaller steps and then helps others with the
+  // rest of theirs: a worker whose core is taken by another process does not hold up the region for its whole
+  // share. n <= grain is done by the caller alone.
   void parallel_for(int64_t n, int64_t grain, FunctionRef<void(int worker, int64_t begin, int64_t end)> fn);
 
  private:
   struct alignas(64) Share {  // a cache line each: workers count up their own
     std::atomic<int64_t> next{0};
     int64_t end = 0;
-    int64_t step = 0;
   };
 
   void begin_region(const FunctionRef<void(int, int)>& fn);
@@ -64,8 +63,9 @@ class ThreadPool {
   std::atomic<int> n_left_{0};     // workers that have finished the region
   std::atomic<bool> stopping_{false};
   std::atomic<int> worker_spins_;
-  int n_calm_regions_ = 0;     // regions to come until one that was held up is forgotten
-  std::vector<Share> shares_;  // of the loop that runs; one a worker
+  int n_suspicious_regions_ = 0;  // to come until one that was held up is forgotten
+  int n_calm_regions_ = 0;        // to come until workers spin again
+  std::vector<Share> shares_;     // of the loop that runs; one a worker
   std::vector<std::thread> threads_;
 };
 
