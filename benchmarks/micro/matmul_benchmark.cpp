@@ -145,7 +145,7 @@ void register_kernel(const KernelTable& table, const KernelTable::Matmul& kernel
 }
 
 void register_benchmarks(Bench& bench) {
-  for (const char* name : {"generic", "avx2", "avx512", "neon", "neon_dotprod", "neon_i8mm"}) {
+  for (const char* name : {"generic", "avx2", "avx512", "amx", "neon", "neon_dotprod", "neon_i8mm"}) {
     const KernelTable* table = find_kernels(name);
     if (table == nullptr) continue;
     for (const KernelTable::Matmul& kernel : table->matmuls) {

@@ -96,7 +96,7 @@ struct SoftmaxSum {
 };
 
 struct KernelTable {
-  const char* name;  // "generic", "avx2", "avx512", "neon", "neon_dotprod", "neon_i8mm"
+  const char* name;  // "generic", "avx2", "avx512", "amx", "neon", "neon_dotprod", "neon_i8mm"
 
   // Rows that matmuls like best interleaved, for the types that have panels; 0 where as in the file is best.
   int64_t panel_rows;

@@ -7,6 +7,7 @@ namespace flexinfer::neon_i8mm {
 
 struct QuantIsa : neon::PanelIsa {
   // Words i and i + 1 to eight columns of rows 0 and 1, and of rows 2 and 3.
+  template <simd::Encoding>
   [[gnu::always_inline]] static void arrange(Word (&weights)[simd::kGroupWords]) {
 #pragma GCC unroll 4
     for (int i = 0; i < simd::kGroupWords; i += 2) {

@@ -17,4 +17,10 @@ inline constexpr size_t kLine = 64;  // what is asked for at once
     __builtin_prefetch(from + i, 0, kToSecondCache);
 }
 
+// The same for bytes that will be written.
+[[gnu::always_inline]] inline void ask_to_write(void* to, size_t n_bytes) {
+  for (size_t i = 0; i < n_bytes; i += 64)
+    __builtin_prefetch(static_cast<std::byte*>(to) + i, 1);
+}
+
 }  // namespace flexinfer::simd

@@ -14,7 +14,7 @@ template <class InstructionSet>
 class InterleavedRows {
  public:
   using Isa = InstructionSet;
-  static constexpr bool kAreWholePanels = true;
+  static constexpr RowLayout kLayout = RowLayout::kInterleaved;
 
   InterleavedRows(const MatmulArgs& args, int64_t first, int64_t)
       : block_(args.weights + static_cast<size_t>(first / kRows * kRows) * args.row_bytes),

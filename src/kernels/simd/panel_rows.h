@@ -73,7 +73,7 @@ template <class InstructionSet>
 class PanelRows {
  public:
   using Isa = InstructionSet;
-  static constexpr bool kAreWholePanels = false;
+  static constexpr RowLayout kLayout = RowLayout::kStored;
   using Pointers = RowPointers<Isa>;
 
   // The rows from `first` on. `ahead` rows further on, as much is asked of memory as is read here.

@@ -8,6 +8,7 @@
 #include "kernels/simd/attention.h"
 #include "kernels/simd/elementwise.h"
 #include "kernels/simd/float_product.h"
+#include "kernels/simd/matmul_quant.h"
 #include "kernels/simd/matmul_quant_32.h"
 #include "kernels/simd/matmul_quant_k.h"
 #include "kernels/simd/matmul_quant_levels.h"

@@ -23,7 +23,7 @@ TEST(PanelLayout, LosesARowOnAnyThread) {
   WeightSchedule schedule;
   schedule.steps = {make_step(GgmlType::kQ4_0, 640, 512), make_step(GgmlType::kQ6_K, 320, 768)};
   std::mt19937 random(3);
-  for (const char* name : {"avx2", "avx512", "neon", "neon_dotprod", "neon_i8mm"}) {
+  for (const char* name : {"avx2", "avx512", "amx", "neon", "neon_dotprod", "neon_i8mm"}) {
     const KernelTable* kernels = find_kernels(name);
     if (kernels == nullptr) continue;
     ThreadPool pool(3);

@@ -1,0 +1,154 @@
+// The product of quantised weights and many tokens: a chunk of groups is unpacked once and multiplied by
+// tiles of tokens while it is in the first cache.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "kernels/kernel_table.h"
+#include "kernels/simd/ask_ahead.h"
+#include "kernels/simd/matmul_quant_panel.h"
+
+namespace flexinfer::simd {
+
+inline constexpr int64_t kTokenBatch = 132;  // whole tiles that share an unpacking: sums stay in the cache
+
+// Some groups of a panel, unpacked.
+template <class Format, int n_vectors>
+struct PanelChunk {
+  PanelGroup<Format> groups[n_vectors][kChunkGroups];
+  int n_groups;
+  size_t first;  // where in the row the groups begin, counted in groups; a multiple of kChunkGroups
+  bool is_last;  // of the rows
+  int64_t first_row;
+};
+
+// The sums that n_tokens from `first` on have from the chunks before this one. What is written after the last
+// one is asked for now: outputs of different tokens lie far apart.
+template <class Format, int n_vectors, int tile_tokens>
+[[gnu::always_inline]] inline void begin_tile(const MatmulArgs& args,
+                                              const PanelChunk<Format, n_vectors>& chunk, int64_t first,
+                                              int n_tokens,
+                                              const typename Format::Isa::Float (*panel_sums)[n_vectors],
+                                              typename Format::Isa::Float (&sums)[n_vectors][tile_tokens]) {
+  for (int t = 0; chunk.is_last && t < n_tokens; t++)
+    ask_to_write(args.out + (first + t) * args.out_stride + chunk.first_row, sizeof *panel_sums);
+#pragma GCC unroll 16
+  for (int t = 0; t < tile_tokens; t++) {
+#pragma GCC unroll 8
+    for (int v = 0; v < n_vectors; v++)
+      sums[v][t] = panel_sums[t][v];
+  }
+}
+
+// Keeps the sums for the next chunk, or gives them out where there is none.
+template <class Format, int n_vectors, int tile_tokens>
+[[gnu::always_inline]] inline void end_tile(const MatmulArgs& args,
+                                            const PanelChunk<Format, n_vectors>& chunk, int64_t first,
+                                            int n_tokens,
+                                            const typename Format::Isa::Float (&sums)[n_vectors][tile_tokens],
+                                            typename Format::Isa::Float (*panel_sums)[n_vectors]) {
+  using Isa = typename Format::Isa;
+#pragma GCC unroll 16
+  for (int t = 0; t < tile_tokens; t++) {
+#pragma GCC unroll 8
+    for (int v = 0; v < n_vectors; v++)
+      panel_sums[t][v] = sums[v][t];
+  }
+  for (int t = 0; chunk.is_last && t < n_tokens; t++) {
+    for (int v = 0; v < n_vectors; v++)
+      store_rows<Isa>(args, chunk.first_row + v * Isa::kRows, first + t, panel_sums[t][v]);
+  }
+}
+
+// sums[v][t] += the chunk . token first + t.
+template <class Format, int n_vectors, int n_tokens>
+void multiply_tile(const MatmulArgs& args, const PanelChunk<Format, n_vectors>& chunk, int64_t first,
+                   typename Format::Isa::Float (*panel_sums)[n_vectors]) {
+  typename Format::Isa::Float sums[n_vectors][n_tokens];
+  begin_tile(args, chunk, first, n_tokens, panel_sums, sums);
+  TokenTile<Format, n_tokens> tile;
+  load_tile(args, first, chunk.first, tile);
+  for (int g = 0; g < chunk.n_groups; g++) {
+    const PanelGroup<Format>* groups[n_vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < n_vectors; v++)
+      groups[v] = &chunk.groups[v][g];
+    multiply_group<Format, n_vectors, n_tokens>(groups, tile, g, sums);
+  }
+  end_tile(args, chunk, first, n_tokens, sums, panel_sums);
+}
+
+// Asks memory for what the step from group g of the block on will take when it comes to the block `distance`
+// further on.
+template <class Format, class Rows>
+[[gnu::always_inline]] inline void ask_ahead(const Rows& rows, size_t distance, int g) {
+  const auto byte_of = [](int group) {
+    return Format::kBlockBytes * static_cast<size_t>(group) / Format::kGroups;
+  };
+  rows.ask_ahead(distance * Format::kBlockBytes, Format::kBlockBytes, byte_of(g),
+                 byte_of(g + Format::kStepGroups));
+}
+
+// The blocks that come next in the rows, to n_groups groups.
+template <class Format, class Rows>
+[[gnu::always_inline]] inline void unpack_groups(Rows& rows, int n_groups, PanelGroup<Format>* groups) {
+  for (int g = 0; g < n_groups; g += Format::kGroups) {
+    const auto header = Format::read_header(rows);
+#pragma GCC unroll 8
+    for (int i = 0; i < Format::kGroups; i += Format::kStepGroups) {
+      ask_ahead<Format>(rows, kChunkGroups / Format::kGroups, i);
+      unpack_step<Format>(rows, header, i / Format::kStepGroups, groups + g + i);
+    }
+    rows.advance(Format::kBlockBytes);
+  }
+}
+
+// All tokens in tiles of tile_tokens, what is left of them in smaller ones, whose tokens are a power of two.
+template <class Format, int n_vectors, int tile_tokens>
+void multiply_tiles(const MatmulArgs& args, const PanelChunk<Format, n_vectors>& chunk, int64_t first,
+                    int64_t n_tokens, typename Format::Isa::Float (*panel_sums)[n_vectors]) {
+  int64_t t = 0;
+  for (; t + tile_tokens <= n_tokens; t += tile_tokens)
+    multiply_tile<Format, n_vectors, tile_tokens>(args, chunk, first + t, panel_sums + t);
+  if constexpr (tile_tokens > 1)
+    multiply_tiles<Format, n_vectors, std::bit_floor(tile_tokens - 1u)>(args, chunk, first + t, n_tokens - t,
+                                                                        panel_sums + t);
+}
+
+// sums[t] += the chunk . token first + t, for all n_tokens.
+template <class Format, int n_vectors>
+void multiply_chunk(const MatmulArgs& args, const PanelChunk<Format, n_vectors>& chunk, int64_t first,
+                    int64_t n_tokens, typename Format::Isa::Float (*sums)[n_vectors]) {
+  using Isa = typename Format::Isa;
+  if constexpr (requires { Isa::multiply_chunk(args, chunk, first, n_tokens, sums); }) {
+    Isa::multiply_chunk(args, chunk, first, n_tokens, sums);
+  } else {
+    multiply_tiles<Format, n_vectors, Isa::kTokenTile>(args, chunk, first, n_tokens, sums);
+  }
+}
+
+// The panel that begins at first_row, times n_tokens <= kTokenBatch tokens.
+template <class Format, class Rows, int n_vectors>
+void multiply_panel(const MatmulArgs& args, int64_t first_row, int64_t first_token, int64_t n_tokens) {
+  using Isa = typename Format::Isa;
+  auto rows = panel_rows<Rows>(args, first_row, std::make_index_sequence<n_vectors>());
+  typename Isa::Float sums[kTokenBatch][n_vectors];
+  const int64_t n_tiles = (n_tokens + Isa::kTokenTile - 1) / Isa::kTokenTile;
+  std::fill_n(&sums[0][0], n_tiles * Isa::kTokenTile * n_vectors, typename Isa::Float{});
+  PanelChunk<Format, n_vectors> chunk;
+  chunk.first_row = first_row;
+  for (int64_t group = 0; group < args.cols / kGroup; group += kChunkGroups) {
+    chunk.first = static_cast<size_t>(group);
+    chunk.n_groups = static_cast<int>(std::min<int64_t>(kChunkGroups, args.cols / kGroup - group));
+    chunk.is_last = group + kChunkGroups >= args.cols / kGroup;
+    for (int v = 0; v < n_vectors; v++)
+      unpack_groups<Format>(rows[static_cast<size_t>(v)], chunk.n_groups, chunk.groups[v]);
+    multiply_chunk(args, chunk, first_token, n_tokens, sums);
+  }
+}
+
+}  // namespace flexinfer::simd
