@@ -1,13 +1,13 @@
 #include "ops/attention.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace flexinfer {
 namespace {
 
-constexpr int64_t kGroupQueries = 16;    // that read a block of one kv head together
-constexpr int64_t kGroupsPerThread = 4;  // fewer: blocks are shared out too
+constexpr int64_t kGroupQueries = 64;    // that read a block of one kv head together
 constexpr int64_t kMostSplitTokens = 4;  // a batch with more tokens has work enough for all threads
 
 // A batch cut into groups: heads of one kv head, of a few tokens.
@@ -26,8 +26,9 @@ struct Groups {
   int64_t count;
 };
 
-bool shares_out_blocks(const Groups& groups, int64_t n_tokens, int n_threads) {
-  return n_threads > 1 && n_tokens <= kMostSplitTokens && groups.count < kGroupsPerThread * n_threads;
+// Groups, where there is one for each kv head, are too few and too long for threads to end together.
+bool shares_out_blocks(int64_t n_tokens, int n_threads) {
+  return n_threads > 1 && n_tokens <= kMostSplitTokens;
 }
 
 // What one query has seen of some blocks: head_dim sums of values, not yet divided; the greatest score, and
@@ -75,13 +76,13 @@ class Partial {
 
 // Up to kGroupQueries queries of one sequence that read the same kv head.
 struct Query {
-  int64_t token;
-  int64_t head;
-  int64_t first;  // position it sees
-  int64_t end;
+  int64_t token = 0;
+  int64_t head = 0;
+  int64_t first = 0;  // position it sees
+  int64_t end = 0;
 };
 struct Group {
-  Query members[kGroupQueries];
+  std::array<Query, kGroupQueries> members = {};
   int64_t size = 0;
   int32_t sequence = 0;
   int64_t kv_head = 0;
@@ -106,14 +107,15 @@ struct BlockRange {
   int64_t count;
 };
 
-// A partial for each query and block of a batch.
+// A partial for each block and query of a batch, in the order in which threads write them.
 struct BlockPartials {
   float* memory;
   const AttentionShape& shape;
+  int64_t n_tokens;
   BlockRange blocks;
 
   Partial at(const Query& query, int64_t block) const {
-    const int64_t index = (query.token * shape.n_heads + query.head) * blocks.count + block - blocks.first;
+    const int64_t index = ((block - blocks.first) * n_tokens + query.token) * shape.n_heads + query.head;
     return {memory + index * Partial::floats(shape.head_dim), shape.head_dim};
   }
 };
@@ -139,21 +141,21 @@ class Attention {
 
   void whole_groups() const;
   void shared_blocks() const;
-  const Groups& groups() const { return groups_; }
-
- private:
-  template <class Fn>
-  void for_each_run(int64_t group, Fn fn) const;
-  void attend_group(int64_t index, float* scratch) const;
-  void merge_group(int64_t index, const BlockPartials& partials) const;
-  void attend_block(const Group& group, int64_t block, float* scores, const Partial* partials) const;
-  void weigh(const Group& group, const Visible* visible, float* scores, const Partial* partials) const;
-  void finish(const Query& query, const Partial& partial) const;
   BlockRange blocks() const {
     const auto [least, most] = std::minmax_element(places_.positions.begin(), places_.positions.end());
     const int64_t first = first_seen(*least) / kAttentionBlock;
     return {first, *most / kAttentionBlock + 1 - first};
   }
+
+ private:
+  template <class Fn>
+  void for_each_run(int64_t group, Fn fn) const;
+  void attend_group(int64_t index, float* scratch) const;
+  void attend_one_block(int64_t index, int64_t block, const BlockPartials& partials, float* scratch) const;
+  void merge_group(int64_t index, const BlockPartials& partials) const;
+  void attend_block(const Group& group, int64_t block, float* scores, const Partial* partials) const;
+  void weigh(const Group& group, const Visible* visible, float* scores, const Partial* partials) const;
+  void finish(const Query& query, const Partial& partial) const;
   int64_t n_seen() const {  // positions from the first that any token sees to the last
     const auto [least, most] = std::minmax_element(places_.positions.begin(), places_.positions.end());
     return *most + 1 - first_seen(*least);
@@ -198,7 +200,7 @@ void Attention::for_each_run(int64_t group, Fn fn) const {
     const int64_t end = places_.positions[token] + int64_t{1};
     const int64_t first = first_seen(end - 1);
     for (int64_t h = first_head; h < end_head; ++h)
-      run.members[run.size++] = {t, run.kv_head * heads_per_kv_head + h, first, end};
+      run.members[static_cast<size_t>(run.size++)] = {t, run.kv_head * heads_per_kv_head + h, first, end};
   }
   fn(run);
 }
@@ -212,7 +214,7 @@ void Attention::attend_block(const Group& group, int64_t block, float* scores,
   const float* queries[kGroupQueries];
   float* out[kGroupQueries];
   for (int64_t i = 0; i < group.size; ++i) {
-    const Query& query = group.members[i];
+    const Query& query = group.members[static_cast<size_t>(i)];
     const int64_t begin = std::clamp<int64_t>(query.first - first, 0, kAttentionBlock);
     visible[i] = {begin, std::clamp<int64_t>(query.end - first, begin, kAttentionBlock)};
     if (visible[i].begin < visible[i].end) {
@@ -273,7 +275,7 @@ void Attention::attend_group(int64_t index, float* scratch) const {
         so_far[i].merge(compute_.kernels, next[i]);
     }
     for (int64_t i = 0; i < group.size; ++i)
-      finish(group.members[i], so_far[i]);
+      finish(group.members[static_cast<size_t>(i)], so_far[i]);
   });
 }
 
@@ -285,11 +287,22 @@ void Attention::whole_groups() const {
   });
 }
 
+void Attention::attend_one_block(int64_t index, int64_t block, const BlockPartials& partials,
+                                 float* scratch) const {
+  for_each_run(index, [&](const Group& group) {
+    if (block < group.first_block() || block >= group.end_block()) return;
+    Partial of_block[kGroupQueries];
+    for (int64_t i = 0; i < group.size; ++i)
+      of_block[i] = partials.at(group.members[static_cast<size_t>(i)], block);
+    attend_block(group, block, scratch, of_block);
+  });
+}
+
 // The partials of a group's blocks, which several threads have computed, to one.
 void Attention::merge_group(int64_t index, const BlockPartials& partials) const {
   for_each_run(index, [&](const Group& group) {
     for (int64_t i = 0; i < group.size; ++i) {
-      const Query& query = group.members[i];
+      const Query& query = group.members[static_cast<size_t>(i)];
       const Partial so_far = partials.at(query, group.first_block());
       for (int64_t block = group.first_block() + 1; block < group.end_block(); ++block)
         so_far.merge(compute_.kernels, partials.at(query, block));
@@ -298,23 +311,17 @@ void Attention::merge_group(int64_t index, const BlockPartials& partials) const 
   });
 }
 
-// The blocks of each group shared out among the threads, then merged.
+// The blocks of each group shared out among the threads, then merged. Block after block, as they lie in
+// memory, so that a thread's share of them is read in one stream.
 void Attention::shared_blocks() const {
   const BlockRange range = blocks();
-  const BlockPartials partials{worker_scratch(compute_.pool.size()), shape_, range};
-  const int64_t elements = elements_of_group(kAttentionBlock);
-  compute_.split_among_workers(groups_.count * range.count, elements,
+  const BlockPartials partials{worker_scratch(compute_.pool.size()), shape_, queries_.n_rows, range};
+  compute_.split_among_workers(groups_.count * range.count, elements_of_group(kAttentionBlock),
                                [&](int worker, int64_t begin, int64_t end) {
-                                 for (int64_t index = begin; index < end; ++index) {
-                                   const int64_t block = range.first + index % range.count;
-                                   for_each_run(index / range.count, [&](const Group& group) {
-                                     if (block < group.first_block() || block >= group.end_block()) return;
-                                     Partial of_block[kGroupQueries];
-                                     for (int64_t i = 0; i < group.size; ++i)
-                                       of_block[i] = partials.at(group.members[i], block);
-                                     attend_block(group, block, worker_scratch(worker), of_block);
-                                   });
-                                 }
+                                 for (int64_t index = begin; index < end; ++index)
+                                   attend_one_block(index % groups_.count,
+                                                    range.first + index / groups_.count, partials,
+                                                    worker_scratch(worker));
                                });
   compute_.split(groups_.count, kGroupQueries * range.count * shape_.head_dim,
                  [&](int64_t begin, int64_t end) {
@@ -361,11 +368,9 @@ void store_cache(const Compute& compute, const AttentionShape& shape, const Toke
 size_t attention_scratch_bytes(const AttentionShape& shape, int64_t n_tokens, int64_t context_length,
                                int n_threads) {
   int64_t floats = n_threads * Attention::worker_floats(shape.head_dim);
-  const int64_t n_blocks = (context_length + kAttentionBlock - 1) / kAttentionBlock;
-  for (int64_t n = std::min(n_tokens, kMostSplitTokens); n > 0; --n) {
-    if (!shares_out_blocks(Groups(shape, n), n, n_threads)) continue;
+  if (const int64_t n = std::min(n_tokens, kMostSplitTokens); shares_out_blocks(n, n_threads)) {
+    const int64_t n_blocks = (context_length + kAttentionBlock - 1) / kAttentionBlock;
     floats += n * shape.n_heads * n_blocks * Partial::floats(shape.head_dim);
-    break;
   }
   return static_cast<size_t>(floats) * sizeof(float);
 }
@@ -374,7 +379,7 @@ void attend(const Compute& compute, const AttentionShape& shape, std::span<const
             const TokenPlaces& places, const Rows& queries, const CacheLayer& cache, std::byte* scratch,
             const Rows& out) {
   const Attention attention(compute, shape, sinks, places, queries, cache, scratch, out);
-  if (shares_out_blocks(attention.groups(), queries.n_rows, compute.pool.size())) {
+  if (shares_out_blocks(queries.n_rows, compute.pool.size()) && attention.blocks().count > 1) {
     attention.shared_blocks();
   } else {
     attention.whole_groups();

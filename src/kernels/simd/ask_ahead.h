@@ -6,15 +6,17 @@
 
 namespace flexinfer::simd {
 
-// Where bytes are asked to: nearer caches hold too little on the way to it, and their queues are shorter.
-inline constexpr int kToSecondCache = 2;
+// Where bytes are asked to, as __builtin_prefetch has it. The second cache holds more on the way to it.
+enum class AskedTo { kSecondCache = 2, kFirstCache = 3 };
 
 inline constexpr size_t kLine = 64;  // what is asked for at once
 
-// Past the end of what there is this does no harm.
+// Past the end of what there is this does no harm. Always inline, as whatever only calls it has to be: a
+// compiler that sees a function without effects leaves out its calls.
+template <AskedTo cache = AskedTo::kSecondCache>
 [[gnu::always_inline]] inline void ask_for(const std::byte* from, size_t n_bytes) {
   for (size_t i = 0; i < n_bytes; i += kLine)
-    __builtin_prefetch(from + i, 0, kToSecondCache);
+    __builtin_prefetch(from + i, 0, static_cast<int>(cache));
 }
 
 // The same for bytes that will be written.

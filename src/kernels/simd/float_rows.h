@@ -1,5 +1,6 @@
 // Rows of weights or of a cache as vectors of floats, one struct per type. Rows lie at any address.
 //   load(row, col, lanes)   the elements from column `col` on
+//   kUnit                   columns that stand by themselves: `row` may begin at any multiple of them
 //   bytes(cols)             the length of a row of a cache
 #pragma once
 
@@ -13,6 +14,7 @@ namespace flexinfer::simd {
 template <class InstructionSet>
 struct F32Row {
   using Isa = InstructionSet;
+  static constexpr int64_t kUnit = Isa::kLanes;
 
   static size_t bytes(int64_t cols) { return static_cast<size_t>(cols) * 4; }
 
@@ -24,6 +26,7 @@ struct F32Row {
 template <class InstructionSet>
 struct F16Row {
   using Isa = InstructionSet;
+  static constexpr int64_t kUnit = Isa::kLanes;
 
   static size_t bytes(int64_t cols) { return static_cast<size_t>(cols) * 2; }
 
@@ -45,7 +48,8 @@ struct BF16Row {
 template <class InstructionSet>
 struct Q8_0Row {
   using Isa = InstructionSet;
-  static_assert(BlockQ8_0::kWeights % Isa::kLanes == 0);
+  static constexpr int64_t kUnit = BlockQ8_0::kWeights;
+  static_assert(kUnit % Isa::kLanes == 0);
 
   static size_t bytes(int64_t cols) {
     return static_cast<size_t>(cols / BlockQ8_0::kWeights) * sizeof(BlockQ8_0);
