@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "kernels/kernel_table.h"
+#include "kernels/simd/ask_ahead.h"
 #include "kernels/simd/matmul_quant_panel.h"
 
 namespace flexinfer::simd {
