@@ -12,9 +12,7 @@ namespace {
 Status project_heads(Workspace& w, const AttentionWeights& weights) {
   Activations& a = w.activations;
   MatmulInput input = w.input(a.normed);
-  FLEX_CHECK(w.project(weights.q, input, a.q));
-  FLEX_CHECK(w.project(weights.k, input, a.k));
-  FLEX_CHECK(w.project(weights.v, input, a.v));
+  FLEX_CHECK(w.project(input, {{weights.q, a.q}, {weights.k, a.k}, {weights.v, a.v}}));
   w.add_bias_if(weights.q_bias, a.q);
   w.add_bias_if(weights.k_bias, a.k);
   w.add_bias_if(weights.v_bias, a.v);
@@ -61,7 +59,7 @@ Status attention_block(Workspace& w, const AttentionWeights& weights, const Laye
   const auto sinks = weights.sinks ? w.weights.constant(*weights.sinks) : std::span<const float>{};
   attend(w.compute, shape, sinks, places, a.q, cache, a.attention_scratch, a.attended);
   MatmulInput attended = w.input(a.attended);
-  FLEX_CHECK(w.project(weights.output, attended, a.normed));
+  FLEX_CHECK(w.project(attended, {{weights.output, a.normed}}));
   w.add_bias_if(weights.output_bias, a.normed);
   w.norm_if(weights.post_norm, a.normed);
   add_rows(w.compute, a.normed, a.x);

@@ -12,7 +12,7 @@ namespace {
 Status route(Workspace& w, const ExpertWeights& weights) {
   Activations& a = w.activations;
   MatmulInput input = w.input(a.normed);
-  FLEX_CHECK(w.project(weights.router, input, a.experts.scores));
+  FLEX_CHECK(w.project(input, {{weights.router, a.experts.scores}}));
   w.add_bias_if(weights.router_bias, a.experts.scores);
   choose_experts(w.compute, w.model.hyperparameters.routing, a.experts.scores, a.experts.choices());
   a.experts.collect_used();
@@ -35,13 +35,12 @@ Status run_expert(Workspace& w, const ExpertWeights& weights, int32_t expert) {
   const Rows up = a.up.first(n);
   gather_rows(w.compute, a.normed, a.experts.tokens(), routed);
   MatmulInput input = w.input(routed);
-  FLEX_CHECK(w.project(step, input, gate));
-  FLEX_CHECK(w.project(step + 1, input, up));
+  FLEX_CHECK(w.project(input, {{step, gate}, {step + 1, up}}));
   add_expert_bias(w, weights.gate_bias, expert, gate);
   add_expert_bias(w, weights.up_bias, expert, up);
   activate(w, gate, up);
   MatmulInput activated = w.input(gate);
-  FLEX_CHECK(w.project(step + 2, activated, routed));
+  FLEX_CHECK(w.project(activated, {{step + 2, routed}}));
   add_expert_bias(w, weights.down_bias, expert, routed);
   add_weighted_rows(w.compute, routed, a.experts.tokens(), a.experts.token_weights(), a.x);
   return {};

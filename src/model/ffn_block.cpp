@@ -13,11 +13,10 @@ constexpr float kSwigluLimit = 7.0F;
 Status dense_ffn(Workspace& w, const FfnWeights& weights) {
   Activations& a = w.activations;
   MatmulInput input = w.input(a.normed);
-  FLEX_CHECK(w.project(weights.gate, input, a.gate));
-  FLEX_CHECK(w.project(weights.up, input, a.up));
+  FLEX_CHECK(w.project(input, {{weights.gate, a.gate}, {weights.up, a.up}}));
   activate(w, a.gate, a.up);
   MatmulInput activated = w.input(a.gate);
-  return w.project(weights.down, activated, a.normed);
+  return w.project(activated, {{weights.down, a.normed}});
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <optional>
 
 #include "base/result.h"
@@ -13,6 +14,12 @@
 
 namespace flexinfer {
 
+// Where a matrix's product goes.
+struct Projection {
+  size_t matrix;
+  const Rows& out;
+};
+
 // Model and weights must outlive it. Weights are given by their index, as Model holds them.
 struct Workspace {
   const Model& model;
@@ -22,8 +29,8 @@ struct Workspace {
 
   // An input of matrices; one at a time uses the scratch.
   MatmulInput input(const Rows& rows) { return {compute, rows, activations.quantised}; }
-  // out = matrix times input, over the rows as they become available.
-  Status project(size_t matrix, MatmulInput& input, const Rows& out);
+  // out = matrix times input for each projection in turn, over the rows as they become available.
+  Status project(MatmulInput& input, std::initializer_list<Projection> projections);
   // out = RMSNorm of `in`, scaled by a vector.
   void norm(const Rows& in, size_t vector, const Rows& out);
   // What models have where `vector` is set: a norm of the rows in place, one of each of their heads, an

@@ -1,5 +1,7 @@
 #include "ops/matmul.h"
 
+#include <algorithm>
+
 #include "kernels/interleave.h"
 #include "quant/dequantize.h"
 #include "quant/q8_activations.h"
@@ -9,6 +11,11 @@ namespace {
 
 // Rows that stay together on one thread: a kernel works on several at once.
 constexpr int64_t kRowGrain = kMostPanelRows;
+
+// The last one may be less than whole.
+int64_t grains_of(const MatrixProduct& product) {
+  return (product.out.cols + kRowGrain - 1) / kRowGrain;
+}
 
 }  // namespace
 
@@ -20,42 +27,55 @@ size_t matmul_scratch_bytes(int64_t n_tokens, int64_t cols) {
   return static_cast<size_t>(n_tokens) * q8_row_bytes(static_cast<size_t>(cols));
 }
 
-const std::byte* MatmulInput::operand(ActivationKind kind) {
-  if (kind == ActivationKind::kF32) return reinterpret_cast<const std::byte*>(rows_.data);
-  if (!quantised_) {
-    const auto cols = static_cast<size_t>(rows_.cols);
-    compute_.split(rows_.n_rows, rows_.cols, [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) {
-        std::byte* row = scratch_ + static_cast<size_t>(t) * q8_row_bytes(cols);
-        compute_.kernels.quantise_row(rows_.row(t), rows_.cols, q8_row_at(row, cols));
-      }
-    });
-    quantised_ = true;
-  }
-  return scratch_;
+// Once, whichever product needs it first.
+void MatmulInput::quantise() {
+  if (quantised_) return;
+  const auto cols = static_cast<size_t>(rows_.cols);
+  compute_.split(rows_.n_rows, rows_.cols, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      std::byte* row = scratch_ + static_cast<size_t>(t) * q8_row_bytes(cols);
+      compute_.kernels.quantise_row(rows_.row(t), rows_.cols, q8_row_at(row, cols));
+    }
+  });
+  quantised_ = true;
 }
 
-void MatmulInput::multiply(GgmlType type, const std::byte* weights, size_t row_bytes, int64_t n_rows,
-                           const Rows& out, RowLayout layout) {
-  const ActivationKind kind = activation_kind(type);
-  const MatmulFn kernel = compute_.kernels.find_matmul(type);
+// Rows [begin, end) of a product whose operand is there.
+void MatmulInput::multiply_rows(const MatrixProduct& product, int64_t begin, int64_t end) const {
+  const bool is_f32 = activation_kind(product.type) == ActivationKind::kF32;
   MatmulArgs args;
-  args.row_bytes = row_bytes;
+  args.weights = product.weights + static_cast<size_t>(begin) * product.row_bytes;
+  args.row_bytes = product.row_bytes;
+  args.n_rows = end - begin;
   args.cols = rows_.cols;
-  args.activations = operand(kind);
-  args.activation_bytes = kind == ActivationKind::kF32 ? static_cast<size_t>(rows_.stride) * sizeof(float)
-                                                       : q8_row_bytes(static_cast<size_t>(rows_.cols));
+  args.activations = is_f32 ? reinterpret_cast<const std::byte*>(rows_.data) : scratch_;
+  args.activation_bytes = is_f32 ? static_cast<size_t>(rows_.stride) * sizeof(float)
+                                 : q8_row_bytes(static_cast<size_t>(rows_.cols));
   args.n_tokens = rows_.n_rows;
-  args.out_stride = out.stride;
-  args.layout = layout;
-  auto multiply_rows = [&](int64_t begin, int64_t end) {
-    MatmulArgs part = args;
-    part.weights = weights + static_cast<size_t>(begin) * row_bytes;
-    part.n_rows = end - begin;
-    part.out = out.data + begin;
-    kernel(part);
-  };
-  compute_.split(n_rows, rows_.cols * rows_.n_rows, multiply_rows, kRowGrain);
+  args.out = product.out.data + begin;
+  args.out_stride = product.out.stride;
+  args.layout = product.layout;
+  compute_.kernels.find_matmul(product.type)(args);
+}
+
+// Grains of all products are counted through.
+void MatmulInput::multiply(std::span<const MatrixProduct> products) {
+  int64_t n_grains = 0;
+  for (const MatrixProduct& product : products) {
+    if (activation_kind(product.type) == ActivationKind::kQ8) quantise();
+    n_grains += grains_of(product);
+  }
+  const int64_t elements_each = kRowGrain * rows_.cols * rows_.n_rows;
+  compute_.split(n_grains, elements_each, [&](int64_t begin, int64_t end) {
+    for (const MatrixProduct& product : products) {
+      const int64_t n = grains_of(product);
+      const int64_t from = std::max<int64_t>(begin, 0);
+      const int64_t to = std::min(end, n);
+      if (from < to) multiply_rows(product, from * kRowGrain, std::min(to * kRowGrain, product.out.cols));
+      begin -= n;
+      end -= n;
+    }
+  });
 }
 
 }  // namespace flexinfer

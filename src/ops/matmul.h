@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/ggml_type.h"
 #include "ops/compute.h"
@@ -15,6 +16,16 @@ bool can_multiply(GgmlType type);
 // Bytes of scratch that MatmulInput needs to quantise n_tokens rows of at most `cols` values.
 size_t matmul_scratch_bytes(int64_t n_tokens, int64_t cols);
 
+// out.row(t)[r] = weight row r . input row t for r in [0, out.cols): weight rows are `row_bytes` apart, of as
+// many elements of `type` as the input has columns. Requires can_multiply(type).
+struct MatrixProduct {
+  GgmlType type{};
+  const std::byte* weights = nullptr;
+  size_t row_bytes = 0;
+  RowLayout layout = RowLayout::kStored;
+  Rows out;
+};
+
 // The right-hand side of one or several products: one row per token. Types that take 8-bit activations share
 // one quantisation, made at the first product that needs it. Borrows rows and scratch (64-byte aligned,
 // matmul_scratch_bytes long); one MatmulInput uses a scratch at a time.
@@ -23,16 +34,15 @@ class MatmulInput {
   MatmulInput(const Compute& compute, const Rows& rows, std::byte* scratch)
       : compute_(compute), rows_(rows), scratch_(scratch) {}
 
-  // out.row(t)[r] = weight row r . input row t for r in [0, n_rows): weight rows are `row_bytes` apart, of
-  // rows().cols elements of `type`. Requires can_multiply(type). The bits of an output do not depend on how
-  // rows are cut into calls or laid out.
-  void multiply(GgmlType type, const std::byte* weights, size_t row_bytes, int64_t n_rows, const Rows& out,
-                RowLayout layout = RowLayout::kStored);
+  // All of them in one region of the threads: memory stands idle between two. The bits of an output do not
+  // depend on how rows are cut into calls or laid out.
+  void multiply(std::span<const MatrixProduct> products);
 
   const Rows& rows() const { return rows_; }
 
  private:
-  const std::byte* operand(ActivationKind kind);
+  void quantise();
+  void multiply_rows(const MatrixProduct& product, int64_t begin, int64_t end) const;
 
   const Compute& compute_;
   const Rows rows_;

@@ -21,6 +21,7 @@ class MappedSource final : public WeightSource {
   void begin_sweep(const SweepOptions&) override {}
   Status choose_experts(size_t, std::span<const int32_t>) override { return {}; }
   Result<WeightLease> acquire(size_t step, int64_t row_begin) override;
+  bool at_hand(size_t, int64_t) const override { return true; }
   Status read_embedding_rows(std::span<const int32_t> rows, std::byte* out) override;
   // Bytes this process has caused to be read from disk since creation, by the kernel's own account; no
   // stalls: they hide in the page faults.

@@ -92,6 +92,10 @@ class WeightSource {
   // sweep's.
   virtual Result<WeightLease> acquire(size_t step, int64_t row_begin) = 0;
 
+  // Whether acquire would give these rows at once, and they are in memory for good: their leases hold up no
+  // read.
+  virtual bool at_hand(size_t step, int64_t row_begin) const = 0;
+
   // Copies rows of the embedding, one after the other, to `out`. Rows are in range.
   virtual Status read_embedding_rows(std::span<const int32_t> rows, std::byte* out) = 0;
 

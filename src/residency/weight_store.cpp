@@ -138,6 +138,10 @@ Result<WeightLease> WeightStore::acquire(size_t step, int64_t row_begin) {
   return acquire_streamed(step, row_begin);
 }
 
+bool WeightStore::at_hand(size_t step, int64_t row_begin) const {
+  return row_begin < plan_.steps[step].rows && rows_ready(step) > row_begin;
+}
+
 const LockedRows& WeightStore::locked_rows(size_t step) const {
   return step < plan_.steps.size() ? plan_.steps[step] : plan_.embedding;
 }

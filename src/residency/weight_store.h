@@ -53,6 +53,7 @@ class WeightStore final : public WeightSource {
   void begin_sweep(const SweepOptions& options) override;
   Status choose_experts(size_t block, std::span<const int32_t> experts) override;
   Result<WeightLease> acquire(size_t step, int64_t row_begin) override;
+  bool at_hand(size_t step, int64_t row_begin) const override;
   Status read_embedding_rows(std::span<const int32_t> rows, std::byte* out) override;
   ReadStats stats() const override;
 

@@ -122,7 +122,8 @@ class ProductTimer {
     const Rows out{operands_.out.data, n_tokens, n_rows, n_rows};
     const auto multiply = [&](size_t call) {
       const std::byte* part = weights_.data() + call % n_parts_ * part_bytes_;
-      MatmulInput(compute_, in, operands_.scratch).multiply(type_, part, stride_, n_rows, out, layout);
+      const MatrixProduct product{type_, part, stride_, layout, out};
+      MatmulInput(compute_, in, operands_.scratch).multiply({&product, 1});
     };
     return time_calls(seconds, stop_, multiply).median;
   }

@@ -66,6 +66,8 @@ Result<WeightLease> MemorySource::acquire(size_t step, int64_t row_begin) {
   }
   if (failure_ && failure_->step == step && failure_->row <= row_begin)
     return tl::unexpected(failure_->error);
+  if (!at_hand(step, row_begin) && n_leases_ > 0)
+    return make_error(ErrorCode::kUsage, "rows at hand wait for others that may have to be read");
   const WeightStep& weight = model_.schedule.steps[step];
   if (!continues) acquired_.push_back(step);
   next_row_ = std::min(weight.rows, row_begin + rows_at_once_);

@@ -52,11 +52,28 @@ class Multiplier {
     for (int64_t row = 0; row < weight.n_rows; row += run) {
       const int64_t n = std::min(run, weight.n_rows - row);
       const Rows part{out.row(0) + row, out.rows().n_rows, n, out.rows().stride};
-      input_.multiply(weight.type, weight.row(row), weight.row_size, n, part);
+      const MatrixProduct product{weight.type, weight.row(row), weight.row_size, RowLayout::kStored, part};
+      input_.multiply({&product, 1});
     }
     return out.values();
   }
   std::vector<float> multiply(Weight& weight) { return multiply(weight, weight.n_rows); }
+
+  std::vector<std::vector<float>> multiply_together(const std::vector<Weight*>& weights) {
+    std::vector<Matrix> outs;
+    std::vector<MatrixProduct> products;
+    for (const Weight* weight : weights)
+      outs.emplace_back(in_.rows().n_rows, weight->n_rows);
+    for (size_t i = 0; i < weights.size(); ++i) {
+      Weight& weight = *weights[i];
+      products.push_back({weight.type, weight.row(0), weight.row_size, RowLayout::kStored, outs[i].rows()});
+    }
+    input_.multiply(products);
+    std::vector<std::vector<float>> values;
+    for (const Matrix& out : outs)
+      values.push_back(out.values());
+    return values;
+  }
 
  private:
   const Matrix& in_;
@@ -82,6 +99,21 @@ TEST_P(Matmul, BitsDependOnHowRowsAreCut) {
             << ggml_type_info(type).name << ", runs of " << run;
       }
     }
+  }
+}
+
+TEST_P(Matmul, TakesRowsOfOneProductForAnothers) {
+  Weight first(random_, GgmlType::kQ4_0, 70, 96);
+  Weight second(random_, GgmlType::kF16, 33, 96);
+  Weight third(random_, GgmlType::kQ8_0, 101, 96);
+  const Matrix in(random_, 2, 96);
+  for (int n_threads : kThreadCounts) {
+    const Workers workers(kernels(), n_threads);
+    const std::vector<std::vector<float>> together =
+        Multiplier(workers.compute(), in).multiply_together({&first, &second, &third});
+    EXPECT_TRUE(same_bits(together[0], multiply(compute(), in, first)));
+    EXPECT_TRUE(same_bits(together[1], multiply(compute(), in, second)));
+    EXPECT_TRUE(same_bits(together[2], multiply(compute(), in, third)));
   }
 }
 

@@ -56,6 +56,22 @@ RC_GTEST_PROP(WeightStore, ReadsInOrderAndNothingTwice, ()) {
   RC_ASSERT(same_reads(made.record->reads(), expected_reads(weights.schedule(), plan, sweeps)));
 }
 
+TEST(WeightStore, CallsRowsAtHandThatHaveToBeRead) {
+  const MadeWeights weights({});
+  const ResidencyPlan plan = half_locked(weights.schedule());
+  const RecordedStore made = make_store(weights, plan, memory_reader(weights, plan));
+  EXPECT_FALSE(made.store->at_hand(0, 0)) << "before anything was read";
+  ASSERT_TRUE(sweep(*made.store, weights, {true, true}, 0));
+  size_t n_cut = 0;
+  for (size_t step = 0; step < plan.steps.size(); ++step) {
+    const int64_t n_locked = plan.steps[step].rows;
+    n_cut += n_locked > 0 && n_locked < weights.schedule().steps[step].rows;
+    EXPECT_EQ(made.store->at_hand(step, 0), n_locked > 0) << "step " << step;
+    EXPECT_FALSE(made.store->at_hand(step, n_locked)) << "step " << step;
+  }
+  EXPECT_GT(n_cut, 0U) << "no matrix is locked in part";
+}
+
 TEST(WeightStore, LeavesALeasedSlotAlone) {
   const MadeWeights weights({});
   const ResidencyPlan plan = make_plan(weights.schedule(), minimum_weight_bytes(weights.schedule()));
