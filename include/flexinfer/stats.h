@@ -33,6 +33,7 @@ struct PlanSummary {
   uint64_t activation_bytes = 0;
   uint64_t process_bytes = 0;             // program, libraries, tokenizer, page tables
   uint64_t streamed_bytes_per_sweep = 0;  // for a token; of experts, what it can be expected to choose
+  uint64_t swept_bytes = 0;               // of weights that a token uses, streamed or not; experts likewise
   int64_t n_experts = 0;                  // of each layer; 0: it has none
   int64_t n_experts_used = 0;             // by a token
   double locked_expert_share = 0;         // of all experts
@@ -66,13 +67,15 @@ struct SessionStats {
   double decode_seconds = 0;
   uint64_t bytes_read = 0;            // everything read from disk, padding included
   uint64_t decode_bytes_read = 0;     // the part of it read while decoding
+  uint64_t decode_cache_bytes = 0;    // keys and values that decoded tokens read from the KV cache
   uint64_t decode_expert_hits = 0;    // experts that decoding chose and found in memory
   uint64_t decode_expert_misses = 0;  // and those that it had to read
   double stall_seconds = 0;           // compute waited for a read
   double decode_stall_seconds = 0;
   int64_t sweeps = 0;
   uint64_t peak_resident_bytes = 0;  // of the whole process
-  // As in PlanSummary, with the disk's speed as the sweeps of this session have measured it.
+  // As in PlanSummary, with the disk's speed as the sweeps of this session have measured it; the bound with
+  // the keys and values that decoding has read for each token.
   double predicted_decode_tok_s = 0;
   double bound_decode_tok_s = 0;
 
@@ -88,6 +91,14 @@ struct SessionStats {
   }
   uint64_t bytes_read_per_token() const {
     return decode_tokens > 0 ? decode_bytes_read / static_cast<uint64_t>(decode_tokens) : 0;
+  }
+  uint64_t cache_bytes_per_token() const {
+    return decode_tokens > 0 ? decode_cache_bytes / static_cast<uint64_t>(decode_tokens) : 0;
+  }
+  // Of the bytes that a decoded token reads from memory, how much keys and values are.
+  double cache_share(uint64_t swept_bytes) const {
+    const auto cache = static_cast<double>(cache_bytes_per_token());
+    return cache > 0 ? cache / (cache + static_cast<double>(swept_bytes)) : 0;
   }
 };
 

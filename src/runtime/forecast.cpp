@@ -23,14 +23,6 @@ double multiply_adds(const WeightStep& step) {
   return static_cast<double>(step.rows) * static_cast<double>(step.cols);
 }
 
-// That a token's sweep uses.
-double swept_bytes(const WeightSchedule& schedule) {
-  double total = 0;
-  for (const WeightStep& step : schedule.steps)
-    total += schedule.use_share(step) * static_cast<double>(step.extent.size);
-  return total;
-}
-
 // At one token, the cores' own speed.
 double arithmetic_seconds(const WeightSchedule& schedule, const ComputeSpeed& compute) {
   double total = 0;
@@ -129,24 +121,45 @@ double sweep_seconds(const WeightSchedule& schedule, const ResidencyPlan& plan, 
   return ahead_seconds(stretches, plan.n_slots, disk_speed);
 }
 
-void find_bound(const WeightSchedule& schedule, const ResidencyPlan& plan, const MachineProfile& machine,
-                Forecast& forecast) {
-  const double memory = swept_bytes(schedule) / machine.compute.memory_bytes_per_second;
-  const double compute = arithmetic_seconds(schedule, machine.compute);
-  const double disk = static_cast<double>(plan.streamed_bytes_per_sweep) / machine.disk.bytes_per_second;
-  forecast.bound_seconds = std::max({disk, memory, compute, 1e-9});
-  forecast.limit = forecast.bound_seconds == disk     ? "disk"
-                   : forecast.bound_seconds == memory ? "memory"
-                                                      : "compute";
-}
+// What a token takes at least of each.
+struct Bounds {
+  Bounds(const WeightSchedule& schedule, const ResidencyPlan& plan, const MachineProfile& machine,
+         double cache_bytes)
+      : disk(static_cast<double>(plan.streamed_bytes_per_sweep) / machine.disk.bytes_per_second),
+        memory((swept_bytes(schedule) + cache_bytes) / machine.compute.memory_bytes_per_second),
+        compute(arithmetic_seconds(schedule, machine.compute)) {}
+
+  double seconds() const { return std::max({disk, memory, compute, 1e-9}); }
+  const char* limit() const {
+    return seconds() == disk ? "disk" : seconds() == memory ? "memory" : "compute";
+  }
+
+  double disk;
+  double memory;
+  double compute;
+};
 
 }  // namespace
+
+double swept_bytes(const WeightSchedule& schedule) {
+  double total = 0;
+  for (const WeightStep& step : schedule.steps)
+    total += schedule.use_share(step) * static_cast<double>(step.extent.size);
+  return total;
+}
+
+double bound_seconds(const Model& model, const ResidencyPlan& plan, const MachineProfile& machine,
+                     double cache_bytes) {
+  return Bounds(model.schedule, plan, machine, cache_bytes).seconds();
+}
 
 Forecast forecast_speed(const Model& model, const ResidencyPlan& plan, IoMode io,
                         const MachineProfile& machine) {
   Forecast forecast;
   const std::vector<Stretch> stretches = stretches_of(model.schedule, plan, io, machine.compute);
-  find_bound(model.schedule, plan, machine, forecast);
+  const Bounds bounds(model.schedule, plan, machine, 0);
+  forecast.bound_seconds = bounds.seconds();
+  forecast.limit = bounds.limit();
   forecast.decode_seconds =
       std::max(sweep_seconds(model.schedule, plan, io, stretches, machine.disk.bytes_per_second),
                forecast.bound_seconds);

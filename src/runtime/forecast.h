@@ -11,11 +11,17 @@
 
 namespace flexinfer {
 
+// Of the weights, what a token's sweep uses; of experts, the share that it can be expected to choose.
+double swept_bytes(const WeightSchedule& schedule);
+
+// What no engine could beat with these rows in memory, where a token also reads so many bytes of keys and
+// values: max(streamed bytes / disk, swept and cache bytes / memory, multiply-adds / cores).
+double bound_seconds(const Model& model, const ResidencyPlan& plan, const MachineProfile& machine,
+                     double cache_bytes);
+
 struct Forecast {
-  double decode_seconds = 0;  // a token, sweep after sweep, with little in the KV cache
-  // No engine could be faster with these rows in memory:
-  // max(streamed bytes / disk, swept bytes / memory, multiply-adds / cores).
-  double bound_seconds = 0;
+  double decode_seconds = 0;       // a token, sweep after sweep, with little in the KV cache
+  double bound_seconds = 0;        // with nothing in the KV cache
   double first_sweep_seconds = 0;  // everything is read once, and a short prompt computed meanwhile
   std::string limit;               // "disk", "memory" or "compute": what makes the bound
 };

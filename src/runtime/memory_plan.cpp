@@ -254,6 +254,7 @@ tl::unexpected<Error> too_small(const Model& model, const EngineOptions& options
 void foretell(const Model& model, const ResidencyPlan& residency, IoMode io, const MachineProfile& machine,
               PlanSummary& summary) {
   const Forecast forecast = forecast_speed(model, residency, io, machine);
+  summary.swept_bytes = static_cast<uint64_t>(swept_bytes(model.schedule));
   summary.limit = forecast.limit;
   summary.bound_decode_tok_s = 1.0 / forecast.bound_seconds;
   summary.predicted_decode_tok_s = 1.0 / forecast.decode_seconds;

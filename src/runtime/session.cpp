@@ -66,7 +66,6 @@ Result<std::unique_ptr<Session::Impl>> Session::Impl::create(std::shared_ptr<con
            Transformer::create(engine->model, plan.batch, compute, *impl->weights, impl->cache));
   impl->profile = engine->inputs.profile;
   impl->stats.predicted_decode_tok_s = plan.summary.predicted_decode_tok_s;
-  impl->stats.bound_decode_tok_s = plan.summary.bound_decode_tok_s;
   impl->tokens.reserve(static_cast<size_t>(plan.options.context_length));
   impl->batch.reserve(static_cast<size_t>(plan.batch.n_tokens));
   impl->stats.load_seconds = seconds_since(engine->opened_ns);
@@ -156,7 +155,6 @@ void Session::Impl::learn_disk_speed(const Meter& meter) {
   const MemoryPlan& plan = engine->plan;
   const Forecast now = forecast_speed(engine->model, plan.residency, plan.options.io, profile);
   if (corrects) stats.predicted_decode_tok_s = 1.0 / now.decode_seconds;
-  stats.bound_decode_tok_s = 1.0 / now.bound_seconds;
   learned_disk = learned_disk || measured;
   if (mirrors == nullptr) save_disk_speed(engine->paths.front(), profile.disk);
 }
@@ -194,6 +192,7 @@ Result<std::span<const float>> Session::Impl::decode(Token token, bool another_f
   // not.
   stats.decode_bytes_read +=
       (reads.bytes_read - reads.ahead_bytes) - (meter.reads.bytes_read - meter.reads.ahead_bytes);
+  stats.decode_cache_bytes += cache.shape().saved_bytes(n_tokens());
   stats.decode_expert_hits += reads.expert_hits - meter.reads.expert_hits;
   stats.decode_expert_misses += reads.expert_misses - meter.reads.expert_misses;
   return logits;
@@ -216,6 +215,9 @@ SessionStats Session::Impl::current_stats() const {
   current.bytes_read += reads.bytes_read;
   current.stall_seconds = static_cast<double>(reads.stall_ns) * 1e-9;
   current.peak_resident_bytes = peak_resident_bytes();
+  const auto cache_bytes = static_cast<double>(current.cache_bytes_per_token());
+  current.bound_decode_tok_s =
+      1.0 / bound_seconds(engine->model, engine->plan.residency, profile, cache_bytes);
   return current;
 }
 

@@ -27,11 +27,12 @@ std::vector<int> tokens_of(const Arguments& arguments) {
 TEST(Run, JsonLacksAnAgreedKey) {
   const Json json = run_json(run_arguments(kSmallModel));
   expect_keys(json, {"text", "tokens", "prompt_tokens", "finish_reason", "stats"});
-  expect_keys(json.at("stats"),
-              {"load_seconds", "first_token_seconds", "prefill_tokens", "prefill_seconds", "decode_tokens",
-               "decode_seconds", "decode_tok_s", "bytes_read", "bytes_read_per_token", "stall_seconds",
-               "peak_resident_bytes", "budget_bytes", "locked_bytes", "streamed_bytes_per_sweep", "sweeps",
-               "predicted_decode_tok_s", "bound_decode_tok_s"});
+  expect_keys(
+      json.at("stats"),
+      {"load_seconds", "first_token_seconds", "prefill_tokens", "prefill_seconds", "decode_tokens",
+       "decode_seconds", "decode_tok_s", "bytes_read", "bytes_read_per_token", "cache_bytes_per_token",
+       "cache_share_of_memory_reads", "stall_seconds", "peak_resident_bytes", "budget_bytes", "locked_bytes",
+       "streamed_bytes_per_sweep", "sweeps", "predicted_decode_tok_s", "bound_decode_tok_s"});
   EXPECT_EQ(json.at("tokens").size(), 24U);
   EXPECT_EQ(json.at("finish_reason"), "length");
   EXPECT_EQ(json.at("prompt_tokens"), 7);

@@ -94,6 +94,16 @@ TEST_F(ForecastTest, ModelInMemoryReadsTheDisk) {
   EXPECT_NEAR(result.first_sweep_seconds, 33.0 * kMiB / 1e9, 3e-3);
 }
 
+TEST_F(ForecastTest, BoundForgetsTheCache) {
+  PlanRequest request;
+  request.weight_bytes = full_weight_bytes(model_.schedule);
+  const ResidencyPlan in_memory = *plan_residency(model_.schedule, request);
+  const double empty = bound_seconds(model_, in_memory, machine_, 0);
+  EXPECT_DOUBLE_EQ(empty, forecast(in_memory).bound_seconds);
+  const double half = bound_seconds(model_, in_memory, machine_, swept_bytes(model_.schedule) / 2);
+  EXPECT_NEAR(half, 1.5 * empty, 1e-9);
+}
+
 TEST_F(ForecastTest, LockedRowsHaveTheSpeedOfStreamedOnes) {
   machine_.compute.products[0].laid_out_bytes_per_second = 80e9;
   PlanRequest request;

@@ -115,6 +115,17 @@ TEST_F(Generate, PredictingNothingLosesThePrompt) {
 }
 
 // The last token is not computed with, so it needs no place.
+// After five tokens of a prompt two are decoded, which see six and seven positions.
+TEST_F(Generate, ForgetsWhatDecodingReadsOfTheCache) {
+  generate(request(3));
+  const SessionStats stats = session().stats();
+  EXPECT_EQ(stats.decode_tokens, 2);
+  const uint64_t position_bytes = engine().plan().kv_cache_bytes / kContext;
+  EXPECT_EQ(stats.decode_cache_bytes, (6 + 7) * position_bytes);
+  EXPECT_EQ(stats.cache_bytes_per_token(), stats.decode_cache_bytes / 2);
+  EXPECT_DOUBLE_EQ(stats.cache_share(3 * stats.cache_bytes_per_token()), 0.25);
+}
+
 TEST_F(Generate, LeavesPlacesOfTheContextUnused) {
   for (int64_t n_predict : {int64_t{-1}, kContext, std::numeric_limits<int64_t>::max()}) {
     const GenerateResult result = generate_anew(request(n_predict));
