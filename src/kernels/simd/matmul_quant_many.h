@@ -26,8 +26,8 @@ struct PanelChunk {
   int64_t first_row;
 };
 
-// The sums that n_tokens from `first` on have from the chunks before this one. What is written after the last
-// one is asked for now: outputs of different tokens lie far apart.
+// The sums that n_tokens from `first` on have from the chunks before this one: none at first. What is written
+// after the last one is asked for now: outputs of different tokens lie far apart.
 template <class Format, int n_vectors, int tile_tokens>
 [[gnu::always_inline]] inline void begin_tile(const MatmulArgs& args,
                                               const PanelChunk<Format, n_vectors>& chunk, int64_t first,
@@ -40,7 +40,7 @@ template <class Format, int n_vectors, int tile_tokens>
   for (int t = 0; t < tile_tokens; t++) {
 #pragma GCC unroll 8
     for (int v = 0; v < n_vectors; v++)
-      sums[v][t] = panel_sums[t][v];
+      sums[v][t] = chunk.first == 0 ? typename Format::Isa::Float{} : panel_sums[t][v];
   }
 }
 
@@ -137,8 +137,6 @@ void multiply_panel(const MatmulArgs& args, int64_t first_row, int64_t first_tok
   using Isa = typename Format::Isa;
   auto rows = panel_rows<Rows>(args, first_row, std::make_index_sequence<n_vectors>());
   typename Isa::Float sums[kTokenBatch][n_vectors];
-  const int64_t n_tiles = (n_tokens + Isa::kTokenTile - 1) / Isa::kTokenTile;
-  std::fill_n(&sums[0][0], n_tiles * Isa::kTokenTile * n_vectors, typename Isa::Float{});
   PanelChunk<Format, n_vectors> chunk;
   chunk.first_row = first_row;
   for (int64_t group = 0; group < args.cols / kGroup; group += kChunkGroups) {
