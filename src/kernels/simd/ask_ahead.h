@@ -21,7 +21,7 @@ template <AskedTo cache = AskedTo::kSecondCache>
 
 // The same for bytes that will be written.
 [[gnu::always_inline]] inline void ask_to_write(void* to, size_t n_bytes) {
-  for (size_t i = 0; i < n_bytes; i += 64)
+  for (size_t i = 0; i < n_bytes; i += kLine)
     __builtin_prefetch(static_cast<std::byte*>(to) + i, 1);
 }
 
