@@ -15,13 +15,24 @@
 namespace flexinfer {
 namespace {
 
-// Asked of the processor itself: not every compiler's __builtin_cpu_supports knows the name.
-bool has_f16c() {
+// What the processor itself says of its features; zeros where it knows no such leaf.
+struct Features {
+  explicit Features(unsigned leaf) { __get_cpuid_count(leaf, 0, &eax, &ebx, &ecx, &edx); }
+
   unsigned eax = 0;
   unsigned ebx = 0;
   unsigned ecx = 0;
   unsigned edx = 0;
-  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+};
+
+// Not every compiler's __builtin_cpu_supports knows the names of these.
+bool has_f16c() {
+  return (Features(1).ecx & bit_F16C) != 0;
+}
+
+bool processor_has_amx() {
+  constexpr unsigned kNeeded = bit_AMX_TILE | bit_AMX_INT8;
+  return (Features(7).edx & kNeeded) == kNeeded;
 }
 
 bool has_avx2() {
@@ -32,15 +43,6 @@ bool has_avx512() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512vnni");
-}
-
-bool processor_has_amx() {
-  unsigned eax = 0;
-  unsigned ebx = 0;
-  unsigned ecx = 0;
-  unsigned edx = 0;
-  constexpr unsigned kNeeded = bit_AMX_TILE | bit_AMX_INT8;
-  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx & kNeeded) == kNeeded;
 }
 
 // Linux gives a process the registers of tiles only if it asks for them, once for all its threads
