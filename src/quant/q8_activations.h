@@ -36,8 +36,9 @@ constexpr size_t q8_scales_offset(size_t cols) {
 constexpr size_t q8_sums_offset(size_t cols) {
   return q8_scales_offset(cols) + q8_part_bytes(cols / kActivationBlock * sizeof(float));
 }
+// An odd number of 64 bytes: the same place of several rows is then spread over all sets of a cache.
 constexpr size_t q8_row_bytes(size_t cols) {
-  return q8_sums_offset(cols) + q8_part_bytes(cols / kActivationSumBlock * sizeof(int16_t));
+  return (q8_sums_offset(cols) + q8_part_bytes(cols / kActivationSumBlock * sizeof(int16_t))) | 64;
 }
 
 // The row that starts at `memory` (64-byte aligned, q8_row_bytes(cols) long).

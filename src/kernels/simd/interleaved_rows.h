@@ -22,12 +22,8 @@ class InterleavedRows {
 
   [[gnu::always_inline]] void advance(size_t n_bytes) { block_ += n_bytes * kRows; }
 
-  // Asks memory for the bytes from `begin` to `end` of each of the vector's rows in a block, `distance` bytes
-  // of each row further on. The vectors of a panel share out its bytes.
-  [[gnu::always_inline]] void ask_ahead(size_t distance, size_t block_bytes, size_t begin, size_t end) const {
-    const size_t first = begin * Isa::kRows / kLine * kLine;
-    ask_for(block_ + distance * kRows + block_bytes * row_ + first, end * Isa::kRows / kLine * kLine - first);
-  }
+  // Where the panel's block that comes next lies.
+  const std::byte* next_block() const { return block_; }
 
   // Asks memory for the line at byte `offset` of the panel, from the block that comes next.
   [[gnu::always_inline]] void ask_for_line(size_t offset) const { ask_for(block_ + offset, kLine); }

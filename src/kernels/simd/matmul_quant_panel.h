@@ -29,7 +29,8 @@
 //   arrange          puts the words of 32 columns, in some Encoding, as its products take them, where that is
 //                    another way
 //   dot              adds the products of some Words of each vector and the tokens' values to their sums
-//   multiply_chunk   all tokens of a batch times an unpacked chunk, where that is better done than by `dot`
+//   ChunkProducts    multiplies unpacked chunks as the one in matmul_quant_many.h does, where that is better
+//                    done than by `dot`
 #pragma once
 
 #include <algorithm>

@@ -91,7 +91,6 @@ class PanelRows {
   }
 
   // Whatever is read asks for what comes.
-  [[gnu::always_inline]] void ask_ahead(size_t, size_t, size_t, size_t) const {}
   [[gnu::always_inline]] void ask_for_line(size_t) const {}
 
   // 16 bytes at `offset` of each row as four columns: column i holds the bytes from 4 * i on.
