@@ -153,7 +153,7 @@ TEST(ThreadPool, LeavesTheShareOfALateWorkerUndone) {
   pool.parallel_for(1000, 1, [&](int worker, int64_t begin, int64_t end) {
     if (worker == 1) {
       stuck = true;
-      while (done.load() < 900)
+      while (done.load() < 700)
         std::this_thread::yield();
     } else {
       while (!stuck.load())
