@@ -8,10 +8,10 @@
 namespace flexinfer {
 namespace {
 
-// The heads of the batch, of the normed input.
+// The heads of the batch.
 Status project_heads(Workspace& w, const AttentionWeights& weights) {
   Activations& a = w.activations;
-  MatmulInput input = w.input(a.normed);
+  MatmulInput input = w.normed_input(a.x, weights.norm, a.normed, weights.q);
   FLEX_CHECK(w.project(input, {{weights.q, a.q}, {weights.k, a.k}, {weights.v, a.v}}));
   w.add_bias_if(weights.q_bias, a.q);
   w.add_bias_if(weights.k_bias, a.k);
@@ -50,7 +50,6 @@ Status attention_block(Workspace& w, const AttentionWeights& weights, const Laye
   Activations& a = w.activations;
   AttentionShape shape = w.model.hyperparameters.attention;
   shape.window = facts.window;
-  w.norm(a.x, weights.norm, a.normed);
   FLEX_CHECK(project_heads(w, weights));
   turn_heads(w, facts.rope);
   grow_queries(w);

@@ -8,10 +8,10 @@
 namespace flexinfer {
 namespace {
 
-// Scores and choices of every token, and the experts that any has chosen.
+// Scores and choices of every token for the normed input, and the experts that any has chosen.
 Status route(Workspace& w, const ExpertWeights& weights) {
   Activations& a = w.activations;
-  MatmulInput input = w.input(a.normed);
+  MatmulInput input = w.normed_input(a.x, weights.norm, a.normed, weights.router);
   FLEX_CHECK(w.project(input, {{weights.router, a.experts.scores}}));
   w.add_bias_if(weights.router_bias, a.experts.scores);
   choose_experts(w.compute, w.model.hyperparameters.routing, a.experts.scores, a.experts.choices());
@@ -38,8 +38,7 @@ Status run_expert(Workspace& w, const ExpertWeights& weights, int32_t expert) {
   FLEX_CHECK(w.project(input, {{step, gate}, {step + 1, up}}));
   add_expert_bias(w, weights.gate_bias, expert, gate);
   add_expert_bias(w, weights.up_bias, expert, up);
-  activate(w, gate, up);
-  MatmulInput activated = w.input(gate);
+  MatmulInput activated = activated_input(w, gate, up, step + 2);
   FLEX_CHECK(w.project(activated, {{step + 2, routed}}));
   add_expert_bias(w, weights.down_bias, expert, routed);
   add_weighted_rows(w.compute, routed, a.experts.tokens(), a.experts.token_weights(), a.x);
@@ -50,7 +49,6 @@ Status run_expert(Workspace& w, const ExpertWeights& weights, int32_t expert) {
 
 Status expert_block(Workspace& w, const ExpertWeights& weights) {
   Activations& a = w.activations;
-  w.norm(a.x, weights.norm, a.normed);
   FLEX_CHECK(route(w, weights));
   for (const int32_t expert : a.experts.used())
     FLEX_CHECK(run_expert(w, weights, expert));

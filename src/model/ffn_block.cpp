@@ -9,18 +9,6 @@ namespace {
 constexpr float kSwigluAlpha = 1.702F;
 constexpr float kSwigluLimit = 7.0F;
 
-// normed = down (activation(gate normed) * up normed)
-Status dense_ffn(Workspace& w, const FfnWeights& weights) {
-  Activations& a = w.activations;
-  MatmulInput input = w.input(a.normed);
-  FLEX_CHECK(w.project(input, {{weights.gate, a.gate}, {weights.up, a.up}}));
-  activate(w, a.gate, a.up);
-  MatmulInput activated = w.input(a.gate);
-  return w.project(activated, {{weights.down, a.normed}});
-}
-
-}  // namespace
-
 void activate(Workspace& w, const Rows& gate, const Rows& up) {
   switch (w.model.hyperparameters.activation) {
     case Activation::kSilu:
@@ -32,9 +20,23 @@ void activate(Workspace& w, const Rows& gate, const Rows& up) {
   }
 }
 
+// normed = down (activation(gate norm(x)) * up norm(x))
+Status dense_ffn(Workspace& w, const FfnWeights& weights) {
+  Activations& a = w.activations;
+  MatmulInput input = w.normed_input(a.x, weights.norm, a.normed, weights.gate);
+  FLEX_CHECK(w.project(input, {{weights.gate, a.gate}, {weights.up, a.up}}));
+  MatmulInput activated = activated_input(w, a.gate, a.up, weights.down);
+  return w.project(activated, {{weights.down, a.normed}});
+}
+
+}  // namespace
+
+MatmulInput activated_input(Workspace& w, const Rows& gate, const Rows& up, size_t matrix) {
+  return w.make_input(gate, matrix, [&](int64_t t) { activate(w, gate.only(t), up.only(t)); });
+}
+
 Status ffn_block(Workspace& w, const FfnWeights& weights) {
   Activations& a = w.activations;
-  w.norm(a.x, weights.norm, a.normed);
   FLEX_CHECK(dense_ffn(w, weights));
   w.norm_if(weights.post_norm, a.normed);
   add_rows(w.compute, a.normed, a.x);

@@ -82,9 +82,10 @@ Status Transformer::head(std::span<const BatchToken> batch) {
   }
   a.logits.n_rows = n_wanted;
   const Rows normed = a.normed.first(n_wanted);
-  workspace_.norm(a.x.first(n_wanted), workspace_.model.output_norm, normed);
-  MatmulInput input = workspace_.input(normed);
-  FLEX_CHECK(workspace_.project(input, {{workspace_.model.schedule.head_step(), a.logits}}));
+  const size_t head = workspace_.model.schedule.head_step();
+  MatmulInput input =
+      workspace_.normed_input(a.x.first(n_wanted), workspace_.model.output_norm, normed, head);
+  FLEX_CHECK(workspace_.project(input, {{head, a.logits}}));
   const float cap = workspace_.model.hyperparameters.logit_soft_cap;
   if (cap > 0) soft_cap_rows(workspace_.compute, cap, a.logits);
   return {};

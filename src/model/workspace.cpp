@@ -39,6 +39,16 @@ class PendingProducts {
 
 }  // namespace
 
+MatmulInput Workspace::make_input(const Rows& rows, size_t matrix, FunctionRef<void(int64_t t)> make_row) {
+  MatmulInput made = input(rows);
+  made.make_rows(model.schedule.steps[matrix].type, make_row);
+  return made;
+}
+
+MatmulInput Workspace::normed_input(const Rows& in, size_t vector, const Rows& rows, size_t matrix) {
+  return make_input(rows, matrix, [&](int64_t t) { norm(in.only(t), vector, rows.only(t)); });
+}
+
 // Rows at hand wait for the next ones, as long as these are at hand too.
 Status Workspace::project(MatmulInput& input, std::initializer_list<Projection> projections) {
   PendingProducts pending(input);

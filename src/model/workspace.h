@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <optional>
 
+#include "base/function_ref.h"
 #include "base/result.h"
 #include "model/activations.h"
 #include "model/model.h"
@@ -29,6 +31,10 @@ struct Workspace {
 
   // An input of matrices; one at a time uses the scratch.
   MatmulInput input(const Rows& rows) { return {compute, rows, activations.quantised}; }
+  // The input of this matrix and of others after it: rows that make_row(t) writes.
+  MatmulInput make_input(const Rows& rows, size_t matrix, FunctionRef<void(int64_t t)> make_row);
+  // The same with rows = RMSNorm of `in`, scaled by a vector.
+  MatmulInput normed_input(const Rows& in, size_t vector, const Rows& rows, size_t matrix);
   // out = matrix times input for each projection in turn, over the rows as they become available.
   Status project(MatmulInput& input, std::initializer_list<Projection> projections);
   // out = RMSNorm of `in`, scaled by a vector.

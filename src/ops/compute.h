@@ -17,7 +17,7 @@ struct Compute {
 
   // Calls fn(begin, end) for parts of [0, n), multiples of `grain` long, that the threads share out. An item
   // is work on so many elements: where all of them together are not worth waking a thread for, it is one
-  // part.
+  // part. One item is done by the caller: a part of a split may split it.
   void split(int64_t n, int64_t elements_each, FunctionRef<void(int64_t begin, int64_t end)> fn,
              int64_t grain = 1) const {
     split_among_workers(
@@ -45,6 +45,7 @@ struct Rows {
 
   float* row(int64_t index) const { return data + index * stride; }
   Rows first(int64_t n) const { return {data, n, cols, stride}; }
+  Rows only(int64_t index) const { return {row(index), 1, cols, stride}; }
 };
 
 // Floats from one row to the next so that each starts on a 64-byte border.

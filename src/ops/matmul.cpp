@@ -27,17 +27,30 @@ size_t matmul_scratch_bytes(int64_t n_tokens, int64_t cols) {
   return static_cast<size_t>(n_tokens) * q8_row_bytes(static_cast<size_t>(cols));
 }
 
+void MatmulInput::make_rows(GgmlType type, FunctionRef<void(int64_t t)> make_row) {
+  quantised_ = activation_kind(type) == ActivationKind::kQ8;
+  compute_.split(rows_.n_rows, rows_.cols, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      make_row(t);
+      if (quantised_) quantise_row(t);
+    }
+  });
+}
+
 // Once, whichever product needs it first.
 void MatmulInput::quantise() {
   if (quantised_) return;
-  const auto cols = static_cast<size_t>(rows_.cols);
   compute_.split(rows_.n_rows, rows_.cols, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      std::byte* row = scratch_ + static_cast<size_t>(t) * q8_row_bytes(cols);
-      compute_.kernels.quantise_row(rows_.row(t), rows_.cols, q8_row_at(row, cols));
-    }
+    for (int64_t t = begin; t < end; ++t)
+      quantise_row(t);
   });
   quantised_ = true;
+}
+
+void MatmulInput::quantise_row(int64_t t) const {
+  const auto cols = static_cast<size_t>(rows_.cols);
+  std::byte* row = scratch_ + static_cast<size_t>(t) * q8_row_bytes(cols);
+  compute_.kernels.quantise_row(rows_.row(t), rows_.cols, q8_row_at(row, cols));
 }
 
 // Rows [begin, end) of a product whose operand is there.

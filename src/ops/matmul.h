@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/function_ref.h"
 #include "base/ggml_type.h"
 #include "ops/compute.h"
 
@@ -27,12 +28,16 @@ struct MatrixProduct {
 };
 
 // The right-hand side of one or several products: one row per token. Types that take 8-bit activations share
-// one quantisation, made at the first product that needs it. Borrows rows and scratch (64-byte aligned,
-// matmul_scratch_bytes long); one MatmulInput uses a scratch at a time.
+// one quantisation, made with the rows or at the first product that needs it. Borrows rows and scratch
+// (64-byte aligned, matmul_scratch_bytes long); one MatmulInput uses a scratch at a time.
 class MatmulInput {
  public:
   MatmulInput(const Compute& compute, const Rows& rows, std::byte* scratch)
       : compute_(compute), rows_(rows), scratch_(scratch) {}
+
+  // Calls make_row(t), which writes row t, for all rows. Each is quantised as soon as it is there, where
+  // matrices of this type need it so: it is in the cache then.
+  void make_rows(GgmlType type, FunctionRef<void(int64_t t)> make_row);
 
   // All of them in one region of the threads: memory stands idle between two. The bits of an output do not
   // depend on how rows are cut into calls or laid out.
@@ -42,6 +47,7 @@ class MatmulInput {
 
  private:
   void quantise();
+  void quantise_row(int64_t t) const;
   void multiply_rows(const MatrixProduct& product, int64_t begin, int64_t end) const;
 
   const Compute& compute_;

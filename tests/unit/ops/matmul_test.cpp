@@ -47,6 +47,8 @@ class Multiplier {
         scratch_(1, static_cast<int64_t>(matmul_scratch_bytes(in.rows().n_rows, in.rows().cols) / 4)),
         input_(compute, in.rows(), reinterpret_cast<std::byte*>(scratch_.row(0))) {}
 
+  void make_rows(GgmlType type, FunctionRef<void(int64_t)> make_row) { input_.make_rows(type, make_row); }
+
   std::vector<float> multiply(Weight& weight, int64_t run) {
     const Matrix out(in_.rows().n_rows, weight.n_rows);
     for (int64_t row = 0; row < weight.n_rows; row += run) {
@@ -114,6 +116,22 @@ TEST_P(Matmul, TakesRowsOfOneProductForAnothers) {
     EXPECT_TRUE(same_bits(together[0], multiply(compute(), in, first)));
     EXPECT_TRUE(same_bits(together[1], multiply(compute(), in, second)));
     EXPECT_TRUE(same_bits(together[2], multiply(compute(), in, third)));
+  }
+}
+
+TEST_P(Matmul, MissesARowOfAnInputThatIsMade) {
+  Weight quantised(random_, GgmlType::kQ4_0, 70, 96);
+  Weight plain(random_, GgmlType::kF16, 33, 96);
+  const Matrix in(random_, 1000, 96);
+  for (Weight* first : {&quantised, &plain}) {
+    for (int n_threads : kThreadCounts) {
+      const Workers workers(kernels(), n_threads);
+      const Matrix made(in.rows().n_rows, 96);
+      Multiplier multiplier(workers.compute(), made);
+      multiplier.make_rows(first->type, [&](int64_t t) { std::copy_n(in.row(t), 96, made.row(t)); });
+      EXPECT_TRUE(same_bits(multiplier.multiply(quantised), multiply(compute(), in, quantised)));
+      EXPECT_TRUE(same_bits(multiplier.multiply(plain), multiply(compute(), in, plain)));
+    }
   }
 }
 
