@@ -9,6 +9,7 @@
 
 #include "kernels/amx/tiles.h"
 #include "kernels/avx512/quant_isa.h"
+#include "kernels/simd/ask_ahead.h"
 #include "kernels/simd/matmul_quant_many.h"
 
 namespace flexinfer::amx {
@@ -74,9 +75,6 @@ class TokenTiles {
   // Where sums of integers begin. With a minimum to add to each the vectors' arithmetic is the bound: what
   // spares it a conversion (see kIntegerBias) is worth loading a tile that would else be cleared.
   static constexpr int32_t kFirstInteger = kHasMinimums ? simd::kFirstInteger<Format> : 0;
-  struct alignas(64) FirstIntegers {
-    Int row = Int{} + kFirstInteger;
-  };
 
   // What a token has in the chunk. That of the one after it lies stride_ bytes further on.
   struct Tokens {
@@ -136,6 +134,9 @@ class TokenTiles {
     simd::end_tile(args, *chunk_, first, n_tokens, sums, panel_sums);
   }
 
+  [[gnu::always_inline]] static void ask_for_line(const std::byte* from) {
+    simd::ask_for<simd::AskedTo::kFirstCache>(from, simd::kLine);
+  }
   // Asks for a share of what the next tile takes and of the next chunk.
   template <int parity>
   [[gnu::always_inline]] void ask_ahead(int g) {
@@ -145,10 +146,10 @@ class TokenTiles {
     const std::byte* values = next_.values + g / kLineGroups * simd::kLine;
 #pragma GCC unroll 8
     for (size_t t = parity * kShare; t < (parity + 1) * kShare; t++)
-      __builtin_prefetch(values + t * stride_);
+      ask_for_line(values + t * stride_);
     if (g < kTokens) {
-      __builtin_prefetch(next_.scales + static_cast<size_t>(g) * stride_);
-      if constexpr (kHasMinimums) __builtin_prefetch(next_.sums + static_cast<size_t>(g) * stride_);
+      ask_for_line(next_.scales + static_cast<size_t>(g) * stride_);
+      if constexpr (kHasMinimums) ask_for_line(next_.sums + static_cast<size_t>(g) * stride_);
     }
     ahead_.ask_for_share();
   }
@@ -221,7 +222,7 @@ class TokenTiles {
   alignas(64) float scales_[kTokens][simd::kChunkGroups];
   alignas(64) simd::PartSums<Format> value_sums_[kHasMinimums ? kTokens : 1];  // where there are minimums
   alignas(64) std::byte filled_[kTokens][kChunkBytes];
-  FirstIntegers first_integers_;
+  const Int first_integers_ = Int{} + kFirstInteger;
   Int dots_[2][n_vectors][kTokens];
 };
 

@@ -153,7 +153,8 @@ TEST(ThreadPool, LeavesTheShareOfALateWorkerUndone) {
   pool.parallel_for(1000, 1, [&](int worker, int64_t begin, int64_t end) {
     if (worker == 1) {
       stuck = true;
-      while (done.load() < 700)
+      EXPECT_LE(end - begin, 250) << "half of its share";
+      while (done.load() < 1000 - (end - begin))
         std::this_thread::yield();
     } else {
       while (!stuck.load())
