@@ -121,24 +121,6 @@ double sweep_seconds(const WeightSchedule& schedule, const ResidencyPlan& plan, 
   return ahead_seconds(stretches, plan.n_slots, disk_speed);
 }
 
-// What a token takes at least of each.
-struct Bounds {
-  Bounds(const WeightSchedule& schedule, const ResidencyPlan& plan, const MachineProfile& machine,
-         double cache_bytes)
-      : disk(static_cast<double>(plan.streamed_bytes_per_sweep) / machine.disk.bytes_per_second),
-        memory((swept_bytes(schedule) + cache_bytes) / machine.compute.memory_bytes_per_second),
-        compute(arithmetic_seconds(schedule, machine.compute)) {}
-
-  double seconds() const { return std::max({disk, memory, compute, 1e-9}); }
-  const char* limit() const {
-    return seconds() == disk ? "disk" : seconds() == memory ? "memory" : "compute";
-  }
-
-  double disk;
-  double memory;
-  double compute;
-};
-
 }  // namespace
 
 double swept_bytes(const WeightSchedule& schedule) {
@@ -148,16 +130,27 @@ double swept_bytes(const WeightSchedule& schedule) {
   return total;
 }
 
-double bound_seconds(const Model& model, const ResidencyPlan& plan, const MachineProfile& machine,
-                     double cache_bytes) {
-  return Bounds(model.schedule, plan, machine, cache_bytes).seconds();
+double Bounds::seconds(double cache_bytes) const {
+  const double memory = memory_seconds + cache_bytes / memory_bytes_per_second;
+  return std::max({disk_seconds, memory, compute_seconds, 1e-9});
+}
+
+const char* Bounds::limit() const {
+  return seconds() == disk_seconds ? "disk" : seconds() == memory_seconds ? "memory" : "compute";
+}
+
+Bounds find_bounds(const Model& model, const ResidencyPlan& plan, const MachineProfile& machine) {
+  return {.disk_seconds = static_cast<double>(plan.streamed_bytes_per_sweep) / machine.disk.bytes_per_second,
+          .memory_seconds = swept_bytes(model.schedule) / machine.compute.memory_bytes_per_second,
+          .compute_seconds = arithmetic_seconds(model.schedule, machine.compute),
+          .memory_bytes_per_second = machine.compute.memory_bytes_per_second};
 }
 
 Forecast forecast_speed(const Model& model, const ResidencyPlan& plan, IoMode io,
                         const MachineProfile& machine) {
   Forecast forecast;
   const std::vector<Stretch> stretches = stretches_of(model.schedule, plan, io, machine.compute);
-  const Bounds bounds(model.schedule, plan, machine, 0);
+  const Bounds bounds = find_bounds(model, plan, machine);
   forecast.bound_seconds = bounds.seconds();
   forecast.limit = bounds.limit();
   forecast.decode_seconds =

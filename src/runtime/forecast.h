@@ -14,10 +14,18 @@ namespace flexinfer {
 // Of the weights, what a token's sweep uses; of experts, the share that it can be expected to choose.
 double swept_bytes(const WeightSchedule& schedule);
 
-// What no engine could beat with these rows in memory, where a token also reads so many bytes of keys and
-// values: max(streamed bytes / disk, swept and cache bytes / memory, multiply-adds / cores).
-double bound_seconds(const Model& model, const ResidencyPlan& plan, const MachineProfile& machine,
-                     double cache_bytes);
+// What a token takes at least with these rows in memory; no engine could beat it.
+struct Bounds {
+  double disk_seconds = 0;     // streamed bytes
+  double memory_seconds = 0;   // swept bytes, with nothing in the KV cache
+  double compute_seconds = 0;  // multiply-adds
+  double memory_bytes_per_second = 1;
+
+  // The longest of them, where a token also reads so many bytes of keys and values.
+  double seconds(double cache_bytes = 0) const;
+  const char* limit() const;  // "disk", "memory" or "compute"
+};
+Bounds find_bounds(const Model& model, const ResidencyPlan& plan, const MachineProfile& machine);
 
 struct Forecast {
   double decode_seconds = 0;       // a token, sweep after sweep, with little in the KV cache

@@ -65,6 +65,7 @@ Result<std::unique_ptr<Session::Impl>> Session::Impl::create(std::shared_ptr<con
   FLEX_TRY(impl->transformer,
            Transformer::create(engine->model, plan.batch, compute, *impl->weights, impl->cache));
   impl->profile = engine->inputs.profile;
+  impl->bounds = find_bounds(engine->model, plan.residency, impl->profile);
   impl->stats.predicted_decode_tok_s = plan.summary.predicted_decode_tok_s;
   impl->tokens.reserve(static_cast<size_t>(plan.options.context_length));
   impl->batch.reserve(static_cast<size_t>(plan.batch.n_tokens));
@@ -153,6 +154,7 @@ void Session::Impl::learn_disk_speed(const Meter& meter) {
   profile.disk.bytes_per_second = speed;
   profile.disk.source = SpeedSource::kSweep;
   const MemoryPlan& plan = engine->plan;
+  bounds = find_bounds(engine->model, plan.residency, profile);
   const Forecast now = forecast_speed(engine->model, plan.residency, plan.options.io, profile);
   if (corrects) stats.predicted_decode_tok_s = 1.0 / now.decode_seconds;
   learned_disk = learned_disk || measured;
@@ -216,8 +218,7 @@ SessionStats Session::Impl::current_stats() const {
   current.stall_seconds = static_cast<double>(reads.stall_ns) * 1e-9;
   current.peak_resident_bytes = peak_resident_bytes();
   const auto cache_bytes = static_cast<double>(current.cache_bytes_per_token());
-  current.bound_decode_tok_s =
-      1.0 / bound_seconds(engine->model, engine->plan.residency, profile, cache_bytes);
+  current.bound_decode_tok_s = 1.0 / bounds.seconds(cache_bytes);
   return current;
 }
 

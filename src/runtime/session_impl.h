@@ -15,6 +15,7 @@
 #include "model/transformer.h"
 #include "residency/weight_source.h"
 #include "runtime/engine_impl.h"
+#include "runtime/forecast.h"
 
 namespace flexinfer {
 
@@ -66,6 +67,7 @@ struct Session::Impl {
   std::optional<uint64_t> known_identity;
   SessionStats stats;
   MachineProfile profile;     // as this session has come to know the machine
+  Bounds bounds;              // by the profile
   bool learned_disk = false;  // whether a sweep of this session has measured the disk
   std::vector<std::string> notes;
   std::vector<BatchToken> batch;  // of the current forward pass

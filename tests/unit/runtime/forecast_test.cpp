@@ -98,10 +98,9 @@ TEST_F(ForecastTest, BoundForgetsTheCache) {
   PlanRequest request;
   request.weight_bytes = full_weight_bytes(model_.schedule);
   const ResidencyPlan in_memory = *plan_residency(model_.schedule, request);
-  const double empty = bound_seconds(model_, in_memory, machine_, 0);
-  EXPECT_DOUBLE_EQ(empty, forecast(in_memory).bound_seconds);
-  const double half = bound_seconds(model_, in_memory, machine_, swept_bytes(model_.schedule) / 2);
-  EXPECT_NEAR(half, 1.5 * empty, 1e-9);
+  const Bounds bounds = find_bounds(model_, in_memory, machine_);
+  EXPECT_DOUBLE_EQ(bounds.seconds(), forecast(in_memory).bound_seconds);
+  EXPECT_NEAR(bounds.seconds(swept_bytes(model_.schedule) / 2), 1.5 * bounds.seconds(), 1e-9);
 }
 
 TEST_F(ForecastTest, LockedRowsHaveTheSpeedOfStreamedOnes) {
